@@ -1,0 +1,6 @@
+// Schemas, for those who validate and document: one source for checks, types and the API documents.
+
+export { type Call, type CallName, calls, type NotificationName, notifications } from './calls.ts'
+export { type Check, compileCheck } from './check.ts'
+export * as http from './http.ts'
+export * as values from './values.ts'

@@ -1,0 +1,28 @@
+// nitka help.
+
+import { environmentName, flagName, type OptionName, options } from '../config.ts'
+
+const intro = `nitka: relay, direct chat and rooms in one server
+
+  nitka serve                  the server
+  nitka demo                   the server with a page to try it on
+  nitka check                  whether the store in the data folder is whole
+  nitka config                 the options as they are now
+  nitka trace ID --user USER   what became of a message (or --room ROOM)
+  nitka help
+
+  nitka serve --port 9000 --data /var/lib/nitka
+  NITKA_PORT=9000 nitka serve
+
+Options, as flags; each also from the environment and from .env:
+`
+
+export async function help(): Promise<number> {
+  console.log(intro)
+  for (const name of Object.keys(options) as OptionName[]) {
+    const { kind, default: value, doc } = options[name]
+    const flag = `--${flagName(name)}${kind === 'flag' ? '' : ` ${kind.toUpperCase()}`}`
+    console.log(`  ${flag.padEnd(34)} ${doc} [${environmentName(name)}, ${JSON.stringify(value)}]`)
+  }
+  return 0
+}

@@ -1,0 +1,37 @@
+// A server as a process: says where it is, drains on the first signal, ends at once on the second.
+
+import type { Config } from '../config.ts'
+import { createServer, type Server, type ServerTools } from '../server.ts'
+
+/** Runs until a signal. Resolves to the exit code. `started` runs once the server takes traffic. */
+export async function run(
+  config: Config,
+  tools: Omit<ServerTools, 'onFatal'>,
+  started: (server: Server) => void | Promise<void>,
+): Promise<number> {
+  const ended = Promise.withResolvers<number>()
+  const server = await createServer(config, {
+    ...tools,
+    // The handle of a failed store is never used again: the supervisor starts a process that reopens and verifies it.
+    onFatal: () => ended.resolve(1),
+  })
+  const signalled = (signal: NodeJS.Signals): void => {
+    if (server.draining) {
+      console.error(`nitka: ${signal} again, ending now`)
+      ended.resolve(1)
+      return
+    }
+    console.error(`nitka: ${signal}, draining for up to ${config.drainMs / 1000} s; once more to end now`)
+    server.stop().then(
+      () => ended.resolve(0),
+      (error: unknown) => ended.reject(error),
+    )
+  }
+  process.on('SIGTERM', signalled)
+  process.on('SIGINT', signalled)
+  if (config.durability === 'relaxed') {
+    console.error('nitka: WARNING durability is relaxed: confirmed messages may be lost with the machine')
+  }
+  await started(server)
+  return ended.promise
+}

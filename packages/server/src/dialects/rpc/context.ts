@@ -1,0 +1,66 @@
+// What the calls of one connection work with, and what they hold until it ends.
+
+import type { CallName } from '@nitka/protocol/schemas'
+import type { Direct, DirectJoined } from '../../direct/direct.ts'
+import type { LogStore } from '../../log/log-store.ts'
+import type { Relay, RelayMember } from '../../relay/relay.ts'
+import type { RoomJoined, Rooms } from '../../rooms/rooms.ts'
+import type { Authenticator, Authorize, Permits } from '../../sessions/auth.ts'
+import type { Registry } from '../../sessions/registry.ts'
+import type { Session } from '../../sessions/session.ts'
+
+export interface RpcServices {
+  readonly relay: Relay
+  readonly direct: Direct
+  readonly rooms: Rooms
+  readonly store: LogStore
+  readonly registry: Registry
+  readonly authenticator: Authenticator
+  readonly authorize: Authorize
+  readonly node: string
+  readonly durability: string
+  readonly limits: { readonly subscriptionsMax: number; readonly payloadBytesMax: number; readonly pingMs: number }
+  readonly now: () => number
+  readonly onInternal: (error: unknown, where: string) => void
+}
+
+/** One connection that speaks rpc. */
+export interface RpcContext {
+  readonly session: Session
+  readonly services: RpcServices
+  readonly permits: Permits
+  readonly relays: Map<string, RelayMember>
+  readonly rooms: Map<string, RoomJoined>
+  direct: DirectJoined | undefined
+  /** Begins what a known user hears without asking. */
+  welcome(): void
+  /** Entries of a followed log were lost. */
+  failed(error: unknown): void
+}
+
+/** JSON text that a handler built itself. */
+export class RawJson {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** A result with something to do once its answer is queued. */
+export class Answer {
+  readonly result: unknown
+  readonly after: () => void
+
+  constructor(result: unknown, after: () => void) {
+    this.result = result
+    this.after = after
+  }
+}
+
+/** `params` were checked against the schema of the call. */
+export type Handler = (context: RpcContext, params: never) => unknown
+
+export type Handlers<Prefix extends string> = {
+  readonly [Name in Extract<CallName, `${Prefix}.${string}`>]: Handler
+}

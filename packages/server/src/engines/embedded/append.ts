@@ -1,0 +1,203 @@
+// Planning an append: offsets, dedupe, the thread index. Runs once per append inside a batch; everything it needs was
+// read before.
+
+import { hash } from 'node:crypto'
+import { NitkaError } from '@nitka/protocol'
+import type { Append, Appended, NewEntry } from '../../log/log-store.ts'
+import type { Draft, Operation, Slot } from './draft.ts'
+import { checkName, spaces } from './keys.ts'
+import type { LogHead } from './log-heads.ts'
+import { entryBytesMax, Parts, writeEntry } from './values.ts'
+
+const hashBytes = 16
+
+/** What the dedupe record of a client id says. */
+interface Remembered {
+  /** When it was stored, wall time: its window begins then. */
+  readonly stored: number
+  readonly hash: Buffer
+  readonly appended: Appended
+}
+
+export interface AppendRules {
+  /** Wall time now. */
+  now(): number
+  readonly dedupeWindowMs: number
+  /** Told of each append stored and each repeat. */
+  count(entries: number, repeats: number): void
+}
+
+/** All appends of one call. */
+export class AppendOperation implements Operation<readonly Appended[]> {
+  readonly bytes: number
+  readonly essential = false
+  readonly #appends: readonly Append[]
+  readonly #rules: AppendRules
+  readonly #slots: (Slot | undefined)[] = []
+  readonly #heads: LogHead[] = []
+
+  constructor(appends: readonly Append[], rules: AppendRules) {
+    this.#appends = appends
+    this.#rules = rules
+    let bytes = 0
+    for (const append of appends) {
+      check(append)
+      for (const entry of append.entries) bytes += entry.body.length + 200
+    }
+    this.bytes = bytes
+  }
+
+  ask(draft: Draft): void {
+    for (const { entries, clientId } of this.#appends) {
+      for (const entry of entries) this.#heads.push(draft.log(entry.log))
+      const first = entries[0]
+      this.#slots.push(clientId === undefined || first === undefined ? undefined : dedupeSlot(draft, first, clientId))
+    }
+  }
+
+  plan(draft: Draft): readonly Appended[] {
+    for (const head of this.#heads) head.check()
+    const now = this.#rules.now()
+    const hashes = this.#appends.map((append, i) => (this.#slots[i] === undefined ? undefined : payloadHash(append)))
+    const earlier = this.#appends.map((append, i) => this.#earlier(append, i, hashes, now))
+    const results: Appended[] = []
+    let head = 0
+    for (const [i, append] of this.#appends.entries()) {
+      const before = earlier[i]
+      const answer = typeof before === 'number' ? repeatOf(results[before]) : before
+      results.push(answer ?? this.#store(draft, append, { part: i, head, hash: hashes[i], now }))
+      this.#rules.count(answer === undefined ? append.entries.length : 0, answer === undefined ? 0 : 1)
+      head += append.entries.length
+    }
+    return results
+  }
+
+  /**
+   * What an append repeats: an answer of the past, the number of an earlier append of this call, or nothing.
+   * Refuses here, before anything is written.
+   */
+  #earlier(append: Append, part: number, hashes: readonly (Buffer | undefined)[], now: number) {
+    const slot = this.#slots[part]
+    if (slot === undefined) return undefined
+    const remembered = slot.body === undefined ? undefined : readRemembered(slot.body)
+    if (remembered !== undefined && now - remembered.stored < this.#rules.dedupeWindowMs) {
+      if (hashes[part]?.equals(remembered.hash) !== true) throw otherPayload(append)
+      return remembered.appended
+    }
+    if (slot.claim?.by === this) {
+      if (hashes[slot.claim.part]?.equals(hashes[part] ?? Buffer.alloc(0)) !== true) throw otherPayload(append)
+      return slot.claim.part
+    }
+    slot.claim = { by: this, part }
+    return undefined
+  }
+
+  #store(draft: Draft, append: Append, at: { part: number; head: number; hash: Buffer | undefined; now: number }) {
+    const offsets: number[] = []
+    for (const [i, entry] of append.entries.entries()) {
+      const head = this.#heads[at.head + i]
+      if (head !== undefined) offsets.push(storeEntry(draft, head, entry, append.clientId))
+    }
+    const first = append.entries[0]
+    const appended = { repeated: false, id: first?.id ?? '', time: first?.time ?? 0, offsets }
+    const slot = this.#slots[at.part]
+    if (slot !== undefined && at.hash !== undefined) {
+      remember(draft, slot, { stored: at.now, hash: at.hash, appended })
+    }
+    return appended
+  }
+}
+
+/** Runs once per entry: two records at most, written into the batch's memory. */
+function storeEntry(draft: Draft, head: LogHead, entry: NewEntry, clientId: string | undefined): number {
+  const { writer, writes } = draft
+  draft.change(head)
+  head.head += 1
+  head.headId = entry.id
+  if (entry.counts) head.counted += 1
+  writer.room(head.entryPrefix.length + 6 + entryBytesMax(entry))
+  writer.bytes(head.entryPrefix)
+  writer.number(head.head)
+  writer.beginValue()
+  writeEntry(writer, entry, clientId, head.counted)
+  const write = writer.endRecord()
+  writes.push(write)
+  if (entry.thread !== undefined) {
+    writer.room(head.bytes.length + 300)
+    writer.bytes(spaces.thread)
+    writer.bytes(head.bytes)
+    writer.name(entry.thread)
+    writer.number(head.head)
+    writer.beginValue()
+    writer.number(write.type === 'put' ? write.value.length : 0) // Lets a page of the thread keep its bound.
+    writes.push(writer.endRecord())
+  }
+  return head.head
+}
+
+/** The record that the first log, the sender and the client id name. */
+function dedupeSlot(draft: Draft, first: NewEntry, clientId: string): Slot {
+  const { writer } = draft
+  const head = draft.log(first.log)
+  writer.room(head.bytes.length + 600)
+  writer.bytes(spaces.dedupe)
+  writer.bytes(head.bytes)
+  writer.name(first.sender)
+  writer.text(clientId)
+  return draft.slot(writer.endKey())
+}
+
+function remember(draft: Draft, slot: Slot, remembered: Remembered): void {
+  const { id, time, offsets } = remembered.appended
+  const { writer } = draft
+  writer.room(400 + offsets.length * 6)
+  writer.number(remembered.stored)
+  writer.bytes(remembered.hash)
+  writer.number(time)
+  writer.name(id)
+  writer.short(offsets.length)
+  for (const offset of offsets) writer.number(offset)
+  draft.put(slot, writer.endKey())
+  draft.expire(slot, remembered.stored)
+}
+
+export function readRemembered(body: Buffer): Remembered {
+  const parts = new Parts(body)
+  const stored = parts.number()
+  const payload = parts.raw(hashBytes)
+  const time = parts.number()
+  const id = parts.name()
+  const offsets = Array.from({ length: parts.short() }, () => parts.number())
+  return { stored, hash: payload, appended: { repeated: true, id, time, offsets } }
+}
+
+function repeatOf(appended: Appended | undefined): Appended | undefined {
+  return appended === undefined ? undefined : { ...appended, repeated: true }
+}
+
+/** Of what makes two payloads the same: logs, threads, bodies. Ids and times are made anew for each attempt. */
+function payloadHash(append: Append): Buffer {
+  let text = ''
+  for (const { log, thread, body } of append.entries) {
+    text += `${log.kind}\0${log.id}\0${thread ?? '\u0001'}\0${body.length}\0${body}`
+  }
+  return hash('sha256', text, 'buffer').subarray(0, hashBytes)
+}
+
+function otherPayload(append: Append): NitkaError {
+  return new NitkaError('conflict', `the id ${append.clientId} was used before for another payload`, { field: 'id' })
+}
+
+function check(append: Append): void {
+  const { entries, clientId } = append
+  if (entries.length === 0 || entries.length > 65_535) {
+    throw new NitkaError('invalid', 'an append has 1 to 65,535 entries', { field: 'entries' })
+  }
+  if (clientId !== undefined) checkName(clientId, 'clientId', 64)
+  for (const { id, sender, thread, body } of entries) {
+    checkName(id, 'id', 64)
+    if (sender !== '') checkName(sender, 'sender', 255)
+    if (thread !== undefined) checkName(thread, 'thread', 255)
+    if (!body.isWellFormed()) throw new NitkaError('invalid', 'body is not Unicode', { field: 'body' })
+  }
+}

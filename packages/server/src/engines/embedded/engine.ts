@@ -1,0 +1,177 @@
+// The embedded engine: the whole record in one folder of this machine. Puts the parts together and closes them in order.
+
+import { NitkaError } from '@nitka/protocol'
+import type { Bus } from '../../bus.ts'
+import type { World } from '../../world.ts'
+import type { Durability, Engine, EngineCounters } from '../engine.ts'
+import { InProcessHub } from './bus.ts'
+import { Committer } from './committer.ts'
+import type { Disk } from './disk.ts'
+import { Draft } from './draft.ts'
+import { Health } from './health.ts'
+import { LogHeads } from './log-heads.ts'
+import { EmbeddedLogStore } from './log-store.ts'
+import { type Opened, openStore } from './opening.ts'
+import { Reader } from './reader.ts'
+import { EmbeddedRoomDirectory } from './room-directory.ts'
+import { Scrub } from './scrub.ts'
+import { type FreeSpace, realFreeSpace, Space } from './space.ts'
+import { Sweep } from './sweep.ts'
+
+export interface EmbeddedOptions {
+  /** Where the store lives. Made when it is not there; one process at a time. */
+  readonly dataDir: string
+  readonly world: World
+  /** Default `disk`. `relaxed` does not wait for the disk; a folder stays what it was made as. */
+  readonly durability?: Exclude<Durability, 'replicated'>
+  /** Writing stops below so much free disk. 0: never. Default: 256 MiB, or 2 % of the disk when that is more. */
+  readonly reserveBytes?: number
+  /** How long a client id makes a repeat harmless. Default 24 h. */
+  readonly dedupeWindowMs?: number
+  /** LevelDB's block cache. Default 64 MiB. */
+  readonly cacheBytes?: number
+  /** What LevelDB keeps in memory before it writes a table. Default 4 MiB; more outgrows the ring of the commit chain. */
+  readonly writeBufferBytes?: number
+  /** So many bytes of tables are verified before the store opens, the rest soon after. Default 256 MiB, about 0.3 s. */
+  readonly verifyBytes?: number
+  /** How many logs are kept in memory. Default 100,000. */
+  readonly logsMax?: number
+  /** Goes on although acknowledged writes are missing: every log gets a new epoch. Nothing lost: no effect. */
+  readonly acceptLoss?: boolean
+  /** Wraps the disk: for tests. */
+  readonly disk?: (disk: Disk) => Disk
+  /** For tests. */
+  readonly freeSpace?: FreeSpace
+  /** The hub of a test with several nodes. Default: one of its own. */
+  readonly hub?: InProcessHub
+}
+
+/**
+ * Opens the store, or makes it. Resolves when it has been checked and takes reads and writes.
+ * @throws NitkaError one line for a person: what is wrong with the folder and what to do
+ */
+export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedEngine> {
+  const { writeBufferBytes = 4 * 1024 * 1024 } = options
+  if (writeBufferBytes > 4 * 1024 * 1024) {
+    throw new NitkaError('invalid', 'writeBufferBytes is at most 4 MiB', { field: 'writeBufferBytes' })
+  }
+  const opened = await openStore({
+    dataDir: options.dataDir,
+    durability: options.durability ?? 'disk',
+    random: options.world.random,
+    cacheBytes: options.cacheBytes ?? 64 * 1024 * 1024,
+    writeBufferBytes,
+    verifyBytes: options.verifyBytes ?? 256 * 1024 * 1024,
+    acceptLoss: options.acceptLoss ?? false,
+    wrap: options.disk ?? ((disk) => disk),
+  })
+  return new EmbeddedEngine(options, opened)
+}
+
+export class EmbeddedEngine implements Engine {
+  readonly logs: EmbeddedLogStore
+  readonly rooms: EmbeddedRoomDirectory
+  readonly bus: Bus
+  readonly durability: Durability
+  readonly counters: EngineCounters
+  readonly #opened: Opened
+  readonly #health = new Health()
+  readonly #space: Space
+  readonly #committer: Committer
+  readonly #reader: Reader
+  readonly #sweep: Sweep
+  readonly #scrub: Scrub
+  #closing: Promise<void> | undefined
+
+  constructor(options: EmbeddedOptions, opened: Opened) {
+    const { dataDir, world, dedupeWindowMs = 24 * 60 * 60 * 1_000 } = options
+    const { clock } = world
+    const { disk, epoch } = opened
+    const health = this.#health
+    const counters = { commits: 0, appends: 0, repeats: 0, failures: 0, damaged: opened.dropped, queuedBytes: 0 }
+    const heads = new LogHeads(options.logsMax ?? 100_000)
+    const sync = options.durability !== 'relaxed'
+    this.#opened = opened
+    this.durability = options.durability ?? 'disk'
+    this.counters = counters
+    this.bus = (options.hub ?? new InProcessHub()).node()
+    this.#space = new Space(dataDir, options.reserveBytes, clock, options.freeSpace ?? realFreeSpace)
+    this.#reader = new Reader(disk, health, counters)
+    this.#committer = new Committer({
+      disk,
+      draft: new Draft(heads, epoch),
+      health,
+      space: this.#space,
+      clock,
+      counters,
+      sync,
+      last: opened.last,
+      mark: (batch) => opened.mark.write(batch),
+    })
+    this.#sweep = new Sweep(this.#committer, this.#reader, clock, dedupeWindowMs)
+    this.logs = new EmbeddedLogStore({
+      committer: this.#committer,
+      reader: this.#reader,
+      heads,
+      epoch,
+      rules: {
+        now: () => clock.now(),
+        dedupeWindowMs,
+        count: (entries, repeats) => {
+          counters.appends += entries
+          counters.repeats += repeats
+        },
+      },
+      onTrimmed: () => this.#sweep.start(),
+    })
+    this.rooms = new EmbeddedRoomDirectory(this.#committer, this.#reader)
+    this.#scrub = new Scrub(opened.unverified, health, counters, clock)
+    this.#sweep.start()
+  }
+
+  get onCommit(): ((ms: number) => void) | undefined {
+    return this.#committer.onCommit
+  }
+
+  set onCommit(told: ((ms: number) => void) | undefined) {
+    this.#committer.onCommit = told
+  }
+
+  get onFailed(): ((cause: Error) => void) | undefined {
+    return this.#health.onFailed
+  }
+
+  set onFailed(told: ((cause: Error) => void) | undefined) {
+    this.#health.onFailed = told
+  }
+
+  unhealthy(): string | undefined {
+    return this.#health.reason ?? this.#space.low
+  }
+
+  /** Resolves when the background work of now is done: for tests. */
+  swept(): Promise<void> {
+    this.#sweep.start()
+    return this.#sweep.idle()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#health.close()
+    this.#scrub.close()
+    await this.#sweep.close()
+    await this.#committer.idle()
+    await this.#reader.idle()
+    await this.bus.close()
+    this.#opened.mark.close()
+    await this.#opened.disk.close()
+  }
+}

@@ -1,0 +1,160 @@
+// A subscription: one receiver's way through a log. It is live, or it reads; it never queues.
+//
+//   reading ──at the head──▶ live ──outbox full──▶ behind ──drained──▶ reading
+//   reading ──outbox full──▶ behind                any ──close──▶ ended
+//
+// Every entry after `position` reaches the receiver in offset order, once, whichever way it comes.
+
+import assert from 'node:assert'
+import type { Batch, Listener } from '../fanout/broadcast.ts'
+import type { Encoder, Recipient } from '../fanout/recipient.ts'
+import type { Feed, LogMessage } from './feed.ts'
+import type { Entry, LogStore, MissingRange } from './log-store.ts'
+import { type Gate, readPageMax } from './reading.ts'
+
+const next = {
+  reading: ['live', 'behind', 'ended'],
+  behind: ['reading', 'ended'],
+  live: ['behind', 'reading', 'ended'],
+  ended: [],
+} as const satisfies Record<string, readonly string[]>
+
+type Phase = keyof typeof next
+
+export interface SubscriptionEvents {
+  /** The socket took everything up to and including `offset`. */
+  taken?(offset: number): void
+  /** Entries that can never be served were passed over. */
+  missing?(ranges: readonly MissingRange[]): void
+  /** The store does not answer; the subscription has ended. */
+  failed?(error: unknown): void
+  /** It went live for the first time. */
+  live?(): void
+}
+
+export class Subscription implements Listener<LogMessage> {
+  readonly encoder: Encoder<LogMessage>
+  readonly recipient: Recipient
+  readonly #feed: Feed
+  readonly #store: LogStore
+  readonly #gate: Gate
+  readonly #events: SubscriptionEvents
+  readonly #onEnd: () => void
+  #phase: Phase = 'reading'
+  #position: number
+  #begun = false
+  #forgetDrain: (() => void) | undefined
+
+  constructor(
+    feed: Feed,
+    position: number,
+    receiver: { recipient: Recipient; encoder: Encoder<LogMessage>; events?: SubscriptionEvents },
+    tools: { store: LogStore; gate: Gate; onEnd: () => void },
+  ) {
+    this.#feed = feed
+    this.#position = position
+    this.recipient = receiver.recipient
+    this.encoder = receiver.encoder
+    this.#events = receiver.events ?? {}
+    this.#store = tools.store
+    this.#gate = tools.gate
+    this.#onEnd = tools.onEnd
+    feed.broadcast.add(this)
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  /** The last offset handed to the receiver. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** Begins to hand out what follows `position`. */
+  start(): void {
+    if (this.#phase !== 'reading') return
+    if (this.#feed.head !== undefined && this.#position >= this.#feed.head) this.#goLive()
+    else void this.#read()
+  }
+
+  take(batch: Batch<LogMessage>): void {
+    if (this.#phase !== 'live') return
+    const first = batch.messages[0]?.entry.offset ?? 0
+    const last = batch.messages.at(-1)?.entry.offset ?? 0
+    if (last <= this.#position) return
+    if (!this.recipient.hasRoom) return this.#wait()
+    if (first > this.#position + 1 || last - first + 1 !== batch.messages.length) {
+      // A gap: what can never be read stands between, or this listener was passed over. The store knows which.
+      this.#enter('reading')
+      void this.#read()
+      return
+    }
+    this.#hand(batch.from(this.#position + 1 - first), last)
+  }
+
+  /** Ends it. May be called twice. */
+  close(): void {
+    if (this.#phase === 'ended') return
+    this.#enter('ended')
+    this.#forgetDrain?.()
+    this.#feed.broadcast.remove(this)
+    this.#onEnd()
+  }
+
+  #hand(bytes: Uint8Array, upTo: number): void {
+    this.#position = upTo
+    const { taken } = this.#events
+    if (taken === undefined) this.recipient.deliver(bytes)
+    else this.recipient.deliver(bytes, () => taken(upTo))
+  }
+
+  async #read(): Promise<void> {
+    while (this.#phase === 'reading') {
+      if (!this.recipient.hasRoom) return this.#wait()
+      const after = this.#position
+      const page = await this.#gate
+        .run(() => this.#store.read(this.#feed.log, { after, limit: readPageMax }))
+        .catch((error: unknown) => {
+          this.close()
+          this.#events.failed?.(error)
+        })
+      if (page === undefined || this.#phase !== 'reading') return
+      if (page.missing.length > 0) this.#events.missing?.(page.missing)
+      if (page.entries.length > 0) this.#give(page.entries)
+      const passed = page.missing.at(-1)?.to ?? 0
+      if (!page.more && passed > this.#position) this.#position = passed
+      if (!page.more && this.#position >= (this.#feed.head ?? 0)) return this.#goLive()
+    }
+  }
+
+  #give(entries: readonly Entry[]): void {
+    const log = this.#feed.log
+    const { bytes } = this.encoder.encode(entries.map((entry) => ({ log, entry })))
+    this.#hand(bytes, entries.at(-1)?.offset ?? this.#position)
+  }
+
+  #goLive(): void {
+    if (this.#feed.head === undefined) this.#feed.head = this.#position
+    this.#enter('live')
+    if (this.#begun) return
+    this.#begun = true
+    this.#events.live?.()
+  }
+
+  /** Nothing is queued: the log keeps what comes, until the outbox has drained. */
+  #wait(): void {
+    this.#enter('behind')
+    this.#forgetDrain ??= this.recipient.onDrain(() => {
+      if (this.#phase !== 'behind' || !this.recipient.hasRoom) return
+      this.#enter('reading')
+      void this.#read()
+    })
+  }
+
+  #enter(to: Phase): void {
+    const allowed: readonly Phase[] = next[this.#phase]
+    assert(allowed.includes(to), `subscription: ${this.#phase} → ${to}`)
+    this.#phase = to
+  }
+}

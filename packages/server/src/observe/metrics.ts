@@ -1,0 +1,221 @@
+// The metrics. Counting is an integer field of the room that counts; it is read here when somebody scrapes.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
+import type { Direct } from '../direct/direct.ts'
+import type { Undelivered } from '../direct/undelivered.ts'
+import type { Engine } from '../engines/engine.ts'
+import type { Pulse } from '../fanout/pulse.ts'
+import type { Log } from '../log/log.ts'
+import type { Relay } from '../relay/relay.ts'
+import type { Rooms } from '../rooms/rooms.ts'
+import type { Heartbeat } from '../sessions/heartbeat.ts'
+import type { Registry } from '../sessions/registry.ts'
+
+export interface Observed {
+  readonly registry: Registry
+  readonly heartbeat: Heartbeat
+  readonly pulse: Pulse
+  readonly relay: Relay
+  readonly direct: Direct
+  readonly rooms: Rooms
+  readonly log: Log
+  readonly engine: Engine
+  readonly undelivered: Undelivered | undefined
+  /** Messages and bytes taken from connections. */
+  readonly received: { messages: number; bytes: number }
+}
+
+type Values = (seen: Observed) => number | Readonly<Record<string, number>>
+
+interface Series {
+  readonly type: 'counter' | 'gauge'
+  readonly help: string
+  /** The label that a record's keys go under. */
+  readonly label?: string
+  readonly read: Values
+}
+
+/** Every series of our own. Counters end in `_total`. No user, room or channel is a label. */
+export const series: Readonly<Record<string, Series>> = {
+  nitka_connections: { type: 'gauge', help: 'Open connections.', read: ({ registry }) => registry.size },
+  nitka_connections_opened_total: {
+    type: 'counter',
+    help: 'Connections taken.',
+    read: ({ registry }) => registry.opened,
+  },
+  nitka_connections_refused_total: {
+    type: 'counter',
+    help: 'Connections refused at a limit.',
+    read: ({ registry }) => registry.refused,
+  },
+  nitka_connections_ended_total: {
+    type: 'counter',
+    help: 'Connections ended, by reason.',
+    label: 'reason',
+    read: ({ registry }) => Object.fromEntries(registry.ended),
+  },
+  nitka_connections_silent_total: {
+    type: 'counter',
+    help: 'Connections found dead by the heartbeat.',
+    read: ({ heartbeat }) => heartbeat.silent,
+  },
+  nitka_connections_stalled_total: {
+    type: 'counter',
+    help: 'Connections closed because they read nothing.',
+    read: ({ heartbeat }) => heartbeat.stalled,
+  },
+  nitka_connections_over_budget_total: {
+    type: 'counter',
+    help: 'Connections closed to keep all outboxes within their budget.',
+    read: ({ heartbeat }) => heartbeat.overBudget,
+  },
+  nitka_intake_held_total: {
+    type: 'counter',
+    help: 'Times that an ended connection had been read more slowly.',
+    read: ({ registry }) => registry.held,
+  },
+  nitka_outbox_bytes: {
+    type: 'gauge',
+    help: 'Bytes in all outboxes at the last sweep.',
+    read: ({ heartbeat }) => heartbeat.outboxBytes,
+  },
+  nitka_messages_in_total: {
+    type: 'counter',
+    help: 'Messages received over WebSocket.',
+    read: ({ received }) => received.messages,
+  },
+  nitka_messages_in_bytes_total: { type: 'counter', help: 'Bytes of those.', read: ({ received }) => received.bytes },
+  nitka_pulses_total: { type: 'counter', help: 'Pulses.', read: ({ pulse }) => pulse.count },
+  nitka_relay_channels: { type: 'gauge', help: 'Relay channels with a client.', read: ({ relay }) => relay.channels },
+  nitka_relay_published_total: { type: 'counter', help: 'Relay messages taken.', read: ({ relay }) => relay.published },
+  nitka_relay_delivered_total: {
+    type: 'counter',
+    help: 'Relay messages handed straight to a socket.',
+    read: ({ relay }) => relay.delivered,
+  },
+  nitka_relay_dropped_total: {
+    type: 'counter',
+    help: 'Relay messages dropped, by rule.',
+    label: 'rule',
+    read: ({ relay }) => relay.dropped,
+  },
+  nitka_relay_pool_messages: {
+    type: 'gauge',
+    help: 'Relay messages waiting in pools.',
+    read: ({ relay }) => relay.waiting().messages,
+  },
+  nitka_relay_pool_bytes: { type: 'gauge', help: 'Bytes of those.', read: ({ relay }) => relay.waiting().bytes },
+  nitka_direct_sent_total: { type: 'counter', help: 'Direct messages stored.', read: ({ direct }) => direct.sent },
+  nitka_direct_inboxes: { type: 'gauge', help: 'Users with an open inbox.', read: ({ direct }) => direct.inboxes },
+  nitka_direct_events_missed_total: {
+    type: 'counter',
+    help: 'Read markers that a slow connection missed.',
+    read: ({ direct }) => direct.eventsMissed,
+  },
+  nitka_undelivered_told_total: {
+    type: 'counter',
+    help: 'Undelivered messages told to the application.',
+    read: ({ undelivered }) => undelivered?.told ?? 0,
+  },
+  nitka_undelivered_failures_total: {
+    type: 'counter',
+    help: 'Posts to the application that failed.',
+    read: ({ undelivered }) => undelivered?.failures ?? 0,
+  },
+  nitka_rooms_sent_total: { type: 'counter', help: 'Room messages stored.', read: ({ rooms }) => rooms.sent },
+  nitka_rooms_present: {
+    type: 'gauge',
+    help: 'Rooms with somebody in them.',
+    read: ({ rooms }) => rooms.presence.rooms,
+  },
+  nitka_rooms_events_missed_total: {
+    type: 'counter',
+    help: 'Room events that a slow connection missed.',
+    read: ({ rooms }) => rooms.eventsMissed,
+  },
+  nitka_log_followed: { type: 'gauge', help: 'Logs that some connection follows.', read: ({ log }) => log.followed },
+  nitka_log_reads_waiting: {
+    type: 'gauge',
+    help: 'Catch-up reads waiting for their turn.',
+    read: ({ log }) => log.readsWaiting,
+  },
+  nitka_log_joins_total: {
+    type: 'counter',
+    help: 'Joins and resumes, by outcome.',
+    label: 'outcome',
+    read: ({ log }) => log.recoveries,
+  },
+  nitka_store_appends_total: {
+    type: 'counter',
+    help: 'Entries appended.',
+    read: ({ engine }) => engine.counters.appends,
+  },
+  nitka_store_repeats_total: {
+    type: 'counter',
+    help: 'Appends answered by an earlier one.',
+    read: ({ engine }) => engine.counters.repeats,
+  },
+  nitka_store_failures_total: {
+    type: 'counter',
+    help: 'Store operations that failed.',
+    read: ({ engine }) => engine.counters.failures,
+  },
+  nitka_store_damaged_total: {
+    type: 'counter',
+    help: 'Values and records found damaged.',
+    read: ({ engine }) => engine.counters.damaged,
+  },
+  nitka_store_queue_bytes: {
+    type: 'gauge',
+    help: 'Bytes waiting to be committed.',
+    read: ({ engine }) => engine.counters.queuedBytes,
+  },
+}
+
+/** The histogram of commits; `nitka_store_commit_seconds`. */
+const commitMetric = 'nitka_store_commit_seconds'
+
+export interface Metrics {
+  readonly contentType: string
+  text(): Promise<string>
+}
+
+export function openMetrics(seen: Observed): Metrics {
+  const registry = new PromRegistry()
+  collectDefaultMetrics({ register: registry })
+  for (const [name, one] of Object.entries(series)) register(registry, name, one, seen)
+  const commits = new Histogram({
+    name: commitMetric,
+    help: 'Duration of commits, with their sync.',
+    buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers: [registry],
+  })
+  seen.engine.onCommit = (ms) => commits.observe(ms / 1000)
+  return { contentType: registry.contentType, text: () => registry.metrics() }
+}
+
+function register(registry: PromRegistry, name: string, one: Series, seen: Observed): void {
+  const labelNames = one.label === undefined ? [] : [one.label]
+  const kind = { name, help: one.help, labelNames, registers: [registry] }
+  if (one.type === 'gauge')
+    new Gauge({
+      ...kind,
+      collect() {
+        each(one, seen, (labels, value) => this.set(labels, value))
+      },
+    })
+  else
+    new Counter({
+      ...kind,
+      collect() {
+        this.reset()
+        each(one, seen, (labels, value) => this.inc(labels, value))
+      },
+    })
+}
+
+function each(one: Series, seen: Observed, give: (labels: Record<string, string>, value: number) => void): void {
+  const value = one.read(seen)
+  if (typeof value === 'number') return give({}, value)
+  for (const [key, part] of Object.entries(value)) give(one.label === undefined ? {} : { [one.label]: key }, part)
+}

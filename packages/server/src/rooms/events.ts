@@ -1,0 +1,14 @@
+// What happens in a room besides its messages: who comes and goes, what members signal, how far they have read. Not
+// stored; a receiver whose socket is behind misses them, and they are counted.
+
+export type RoomEvent =
+  | { readonly kind: 'presence'; readonly room: string; readonly user: string; readonly online: boolean }
+  | { readonly kind: 'signal'; readonly room: string; readonly from: string; readonly signal: unknown }
+  | {
+      readonly kind: 'read'
+      readonly room: string
+      readonly user: string
+      readonly offset: number
+      readonly unread: number
+    }
+  | { readonly kind: 'removed'; readonly room: string; readonly user: string }

@@ -1,0 +1,296 @@
+// Rooms: chats with members, history and presence. Owns who may read and write where; order, durability and
+// repetition are the log's, who is a member is the directory's. Every way to a room passes `#demandMember`.
+
+import {
+  clientMessageId,
+  displayName,
+  type IdSource,
+  limits,
+  NitkaError,
+  type Position,
+  plainName,
+} from '@nitka/protocol'
+import { Audience } from '../fanout/audience.ts'
+import { EventListener } from '../fanout/event-listener.ts'
+import type { Pulse } from '../fanout/pulse.ts'
+import type { Encoder, Recipient } from '../fanout/recipient.ts'
+import type { LogMessage } from '../log/feed.ts'
+import type { DraftAppend, Joined, Log } from '../log/log.ts'
+import type { Appended, LogPage } from '../log/log-store.ts'
+import { payloadText } from '../log/payload.ts'
+import type { Clock } from '../world.ts'
+import type { RoomEvent } from './events.ts'
+import { logOf } from './messages.ts'
+import { Presence } from './presence.ts'
+import type { Member, Room, RoomDirectory } from './room-directory.ts'
+
+export interface RoomsOptions {
+  /** 0: no limit, for each. */
+  readonly payloadBytesMax: number
+  readonly roomsPerUserMax: number
+  readonly membersPerRoomMax: number
+}
+
+export interface Guest {
+  readonly user: string
+  readonly recipient: Recipient
+  readonly entries: Encoder<LogMessage>
+  /** Undefined: this connection understands no events. */
+  readonly events?: Encoder<RoomEvent>
+  /** The user is no member any more; the place is closed. */
+  readonly removed: () => void
+  /** The store does not answer; the place is closed. */
+  readonly failed: (error: unknown) => void
+}
+
+export interface RoomJoined extends Joined {
+  readonly room: Room
+  readonly presence: readonly string[]
+  readonly unread: number
+  readonly read: number
+  /** Leaves the room with this connection; the membership stays. May be called twice. */
+  readonly close: () => void
+}
+
+export class Rooms {
+  sent = 0
+  /** Events that a connection missed because its socket was behind. */
+  eventsMissed = 0
+  readonly presence = new Presence()
+  readonly #log: Log
+  readonly #directory: RoomDirectory
+  readonly #clock: Clock
+  readonly #ids: IdSource
+  readonly #options: RoomsOptions
+  readonly #inRoom: Audience<RoomEvent>
+  readonly #ofUser: Audience<RoomEvent>
+  readonly #checks = new Map<string, Promise<Room>>()
+  readonly #places = new Map<string, Set<{ readonly user: string; readonly end: () => void }>>()
+
+  constructor(
+    parts: { log: Log; directory: RoomDirectory; clock: Clock; ids: IdSource; pulse: Pulse },
+    options: RoomsOptions,
+  ) {
+    this.#log = parts.log
+    this.#directory = parts.directory
+    this.#clock = parts.clock
+    this.#ids = parts.ids
+    this.#options = options
+    this.#inRoom = new Audience(parts.pulse)
+    this.#ofUser = new Audience(parts.pulse)
+  }
+
+  /** Creates a room; the creator is its first member. Resolves when durable. `id` absent: the server chooses. */
+  async create(creator: string, wish: { name: unknown; open?: boolean; id?: unknown }): Promise<Room> {
+    const room: Room = {
+      id: wish.id === undefined ? this.#ids.next() : plainName(wish.id, 'id'),
+      name: displayName(wish.name, 'name'),
+      open: wish.open ?? false,
+      creator,
+      time: this.#clock.now(),
+    }
+    await this.#directory.create(room, this.#options)
+    return room
+  }
+
+  async get(user: string, id: string): Promise<Room> {
+    return this.#demandMember(user, id)
+  }
+
+  list(user: string, after: string | undefined, limit: number = limits.pageDefault): Promise<readonly Room[]> {
+    return this.#directory.list(user, after, limit)
+  }
+
+  async members(user: string, id: string, after?: string, limit: number = limits.pageMax): Promise<readonly Member[]> {
+    await this.#demandMember(user, id)
+    return this.#directory.members(id, after, limit)
+  }
+
+  async present(user: string, id: string): Promise<readonly string[]> {
+    await this.#demandMember(user, id)
+    return this.presence.list(id)
+  }
+
+  /**
+   * Makes somebody a member: any member may, and in an open room whoever comes may add themselves. Durable when resolved.
+   * Returns whether that changed anything.
+   */
+  async addMember(user: string, id: string, member: string): Promise<boolean> {
+    const room = await this.#room(id)
+    if (!(room.open && member === user)) await this.#demandMember(user, id)
+    return this.#directory.add(id, { user: member, time: this.#clock.now() }, this.#options)
+  }
+
+  /** Ends a membership: one's own, or, for the room's creator, anybody's. Their connections leave at once. */
+  async removeMember(user: string, id: string, member: string): Promise<boolean> {
+    const room = await this.#demandMember(user, id)
+    if (member !== user && room.creator !== user) {
+      throw new NitkaError('forbidden', `only ${room.creator} may remove other members`)
+    }
+    const removed = await this.#directory.remove(id, member)
+    if (removed) {
+      for (const place of [...(this.#places.get(id) ?? [])]) if (place.user === member) place.end()
+      const event: RoomEvent = { kind: 'removed', room: id, user: member }
+      this.#inRoom.publish(id, event, 128)
+      this.#ofUser.publish(member, event, 128)
+    }
+    return removed
+  }
+
+  /** Stores a message and lets it go live. Resolves when durable. Errors as of `LogStore.append`. */
+  async send(user: string, id: string, message: unknown, clientId?: string): Promise<Appended> {
+    const append = await this.append(user, id, message, clientId)
+    const [result] = await this.#log.append([append])
+    if (result === undefined) throw new NitkaError('internal', 'the store answered nothing')
+    this.sent++
+    return result
+  }
+
+  /** What `send` would append, for a batch. */
+  async append(user: string, id: string, message: unknown, clientId?: string): Promise<DraftAppend> {
+    const body = payloadText(message, 'message', this.#options.payloadBytesMax)
+    const checkedId = clientId === undefined ? {} : { clientId: clientMessageId(clientId, 'clientId') }
+    await this.#demandMember(user, id)
+    return { entries: [{ log: logOf(id), sender: user, body, counts: true }], ...checkedId }
+  }
+
+  /** One page, oldest first; without bounds the newest. */
+  async history(
+    user: string,
+    id: string,
+    query: { before?: number; after?: number; limit?: number },
+  ): Promise<LogPage> {
+    if (query.before !== undefined && query.after !== undefined) {
+      throw new NitkaError('invalid', 'before and after exclude each other', { field: 'before' })
+    }
+    await this.#demandMember(user, id)
+    const limit = query.limit ?? limits.pageDefault
+    const range =
+      query.after === undefined ? { before: query.before ?? Number.MAX_SAFE_INTEGER } : { after: query.after }
+    return this.#log.store.read(logOf(id), { ...range, limit })
+  }
+
+  /** Tells the room something that is not stored (typing, say). Members that are behind miss it. */
+  async signal(user: string, id: string, signal: unknown): Promise<void> {
+    const text = payloadText(signal, 'signal', this.#options.payloadBytesMax)
+    await this.#demandMember(user, id)
+    this.#inRoom.publish(id, { kind: 'signal', room: id, from: user, signal }, text.length + 128)
+  }
+
+  /** The user has read everything up to `offset`; the user's other connections hear of it. Never moves back. */
+  async read(user: string, id: string, offset: number): Promise<{ read: number; unread: number }> {
+    await this.#demandMember(user, id)
+    const log = logOf(id)
+    const [state] = await this.#log.store.states([log])
+    if (offset > (state?.head ?? 0)) {
+      throw new NitkaError('invalid', `offset is beyond the newest message (${state?.head ?? 0})`, { field: 'offset' })
+    }
+    await this.#log.store.move([{ log, name: readCursor(user), offset, time: this.#clock.now() }])
+    const { read, unread } = await this.#unread(user, id)
+    this.#ofUser.publish(user, { kind: 'read', room: id, user, offset: read, unread }, 128)
+    this.#inRoom.publish(id, { kind: 'read', room: id, user, offset: read, unread }, 128)
+    return { read, unread }
+  }
+
+  /** Lets a connection hear of the user's own markers and memberships, in whichever room. Returns how to stop. */
+  watch(user: string, recipient: Recipient, encoder: Encoder<RoomEvent>): () => void {
+    return this.#ofUser.add(user, this.#listener(recipient, encoder))
+  }
+
+  /** @throws NitkaError `not-found`, `forbidden`; an open room admits whoever comes */
+  async admit(user: string, id: string): Promise<Room> {
+    const room = await this.#room(id)
+    if (await this.#directory.isMember(id, user)) return room
+    if (!room.open) throw new NitkaError('forbidden', `you are no member of ${id}`)
+    await this.#directory.add(id, { user, time: this.#clock.now() }, this.#options)
+    return room
+  }
+
+  /** Joins with one connection: what was missed since a position, and then what comes. See `Log.join`. */
+  async join(id: string, since: Position | undefined, guest: Guest): Promise<RoomJoined> {
+    const room = await this.admit(guest.user, id)
+    const { recipient, entries: encoder, failed } = guest
+    const joined = await this.#log.join(logOf(id), since, { recipient, encoder, events: { failed } })
+    // A removal that ran while the log was read has found no place to close.
+    if (!(await this.#directory.isMember(id, guest.user))) {
+      joined.subscription.close()
+      throw new NitkaError('forbidden', `you are no member of ${id}`)
+    }
+    const close = this.#enter(id, guest, () => joined.subscription.close())
+    const marker = await this.#unread(guest.user, id)
+    return { ...joined, ...marker, room, presence: this.presence.list(id), close }
+  }
+
+  async #unread(user: string, id: string): Promise<{ read: number; unread: number }> {
+    const { store } = this.#log
+    const name = readCursor(user)
+    const [cursor] = (await store.cursors(logOf(id), name)).filter((one) => one.name === name)
+    const read = cursor?.offset ?? 0
+    const { entries, state } = await store.read(logOf(id), { before: read + 1, limit: 1 })
+    return { read, unread: state.counted - (entries.at(-1)?.counted ?? 0) }
+  }
+
+  #enter(id: string, guest: Guest, end: () => void): () => void {
+    const { user, recipient, events } = guest
+    if (this.presence.enter(id, user)) this.#inRoom.publish(id, { kind: 'presence', room: id, user, online: true }, 128)
+    const deaf = events === undefined ? undefined : this.#inRoom.add(id, this.#listener(recipient, events))
+    const places = this.#places.get(id) ?? new Set()
+    this.#places.set(id, places)
+    let closed = false
+    const close = (): void => {
+      if (closed) return
+      closed = true
+      end()
+      deaf?.()
+      places.delete(place)
+      if (places.size === 0) this.#places.delete(id)
+      if (this.presence.exit(id, user))
+        this.#inRoom.publish(id, { kind: 'presence', room: id, user, online: false }, 128)
+    }
+    const place = {
+      user,
+      end: () => {
+        close()
+        guest.removed()
+      },
+    }
+    places.add(place)
+    return close
+  }
+
+  #listener(recipient: Recipient, encoder: Encoder<RoomEvent>): EventListener<RoomEvent> {
+    return new EventListener(recipient, encoder, (count) => {
+      this.eventsMissed += count
+    })
+  }
+
+  async #room(id: string): Promise<Room> {
+    const room = await this.#directory.get(plainName(id, 'room'))
+    if (room === undefined) throw new NitkaError('not-found', `there is no room ${id}`)
+    return room
+  }
+
+  /**
+   * The room, for a member. Callers that ask while the same question is under way share its answer, so that what one
+   * connection sends one after the other goes on in that order.
+   */
+  #demandMember(user: string, id: string): Promise<Room> {
+    const key = `${id} ${user}`
+    let check = this.#checks.get(key)
+    if (check === undefined) {
+      check = this.#checkMember(user, id).finally(() => this.#checks.delete(key))
+      this.#checks.set(key, check)
+    }
+    return check
+  }
+
+  async #checkMember(user: string, id: string): Promise<Room> {
+    const room = await this.#room(id)
+    if (!(await this.#directory.isMember(id, user))) throw new NitkaError('forbidden', `you are no member of ${id}`)
+    return room
+  }
+}
+
+function readCursor(user: string): string {
+  return `read:${user}`
+}

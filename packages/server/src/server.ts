@@ -1,0 +1,323 @@
+// The composition root: config → engine → log → services → dialects → transports. The only file that names concrete
+// classes of every layer. Opened in the order that it reads, closed in the order that `stop` prints.
+
+import type { AddressInfo } from 'node:net'
+import { encodeId, IdSource, NitkaError } from '@nitka/protocol'
+import type { FastifyInstance } from 'fastify'
+import { type Config, configure } from './config.ts'
+import { chatEndpoint } from './dialects/chat.ts'
+import { relayEndpoints } from './dialects/plain/relay.ts'
+import { roomEndpoint } from './dialects/plain/room.ts'
+import type { RpcServices } from './dialects/rpc/context.ts'
+import { Direct } from './direct/direct.ts'
+import { Undelivered } from './direct/undelivered.ts'
+import { openEmbedded } from './engines/embedded/engine.ts'
+import type { Engine } from './engines/engine.ts'
+import { Pulse } from './fanout/pulse.ts'
+import { Log } from './log/log.ts'
+import { type LogLines, openLogLines } from './observe/log-lines.ts'
+import { openMetrics } from './observe/metrics.ts'
+import { Relay } from './relay/relay.ts'
+import { Rooms } from './rooms/rooms.ts'
+import { type Authenticator, type Authorize, allowAll, openAuthenticator } from './sessions/auth.ts'
+import { drainSessions } from './sessions/drain.ts'
+import { Heartbeat } from './sessions/heartbeat.ts'
+import { isLoopback, OriginGuard } from './sessions/origin.ts'
+import { Registry } from './sessions/registry.ts'
+import { Session } from './sessions/session.ts'
+import type { Wire } from './sessions/wire.ts'
+import { messageRoutes } from './transports/http/message-routes.ts'
+import { operationRoutes } from './transports/http/operation-routes.ts'
+import { roomRoutes } from './transports/http/room-routes.ts'
+import { openHttp, whoOf } from './transports/http/server.ts'
+import { WebSocketDoor } from './transports/websocket.ts'
+import { realWorld, sleep, type World } from './world.ts'
+
+export interface ServerTools {
+  /** Clock and chance. Default: the real ones. */
+  readonly world?: World
+  /** Who may do what. Default: everybody everything. */
+  readonly authorize?: Authorize
+  /** Who is who. Default: `?user=`, for development. */
+  readonly authenticator?: Authenticator
+  /** Opens the engine. Default: the embedded store in `config.data`. */
+  readonly openEngine?: (config: Config, world: World) => Promise<Engine>
+  /** The page at `/`. Default: none. */
+  readonly page?: URL
+  /** Told once when the server can no longer be trusted and must end: the store failed. */
+  readonly onFatal?: (cause: Error) => void
+}
+
+/** HTTP bodies hold a batch of messages. */
+const bodyBytesMax = 2 ** 20
+/** A WebSocket frame holds a call around a message; more closes the connection. */
+const frameOverhead = 64 * 1024
+
+/**
+ * Opens a server and listens. Resolves when it takes traffic.
+ * @throws NitkaError one line for a person: what is wrong and what to do
+ */
+export async function createServer(wishes: Partial<Config> = {}, tools: ServerTools = {}): Promise<Server> {
+  const config = configure(wishes)
+  if (tools.authenticator === undefined) refuseOpenToTheWorld(config)
+  const world = tools.world ?? realWorld()
+  const lines = openLogLines(config.logLevel)
+  const engine = await (tools.openEngine ?? embedded)(config, world)
+  try {
+    const server = await assemble(config, world, engine, lines, tools)
+    await listen(server.http, config)
+    return server
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+export class Server {
+  readonly direct: Direct
+  readonly rooms: Rooms
+  readonly relay: Relay
+  readonly registry: Registry
+  readonly http: FastifyInstance
+  readonly #config: Config
+  readonly #world: World
+  readonly #closers: readonly (() => unknown)[]
+  #draining = false
+  #stopping: Promise<void> | undefined
+
+  constructor(
+    parts: { direct: Direct; rooms: Rooms; relay: Relay; registry: Registry; http: FastifyInstance },
+    config: Config,
+    world: World,
+    closers: readonly (() => unknown)[],
+  ) {
+    this.direct = parts.direct
+    this.rooms = parts.rooms
+    this.relay = parts.relay
+    this.registry = parts.registry
+    this.http = parts.http
+    this.#config = config
+    this.#world = world
+    this.#closers = closers
+  }
+
+  /** `http://127.0.0.1:8080`, with the port that was given. */
+  get url(): string {
+    const { address, port, family } = this.http.server.address() as AddressInfo
+    const bare = address === '::' || address === '0.0.0.0' ? 'localhost' : address
+    return `http://${family === 'IPv6' && bare === address ? `[${bare}]` : bare}:${port}`
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /**
+   * Stops: not ready at once, then nobody new, then every connection its moment over the drain window, then the
+   * confirmed is on disk and everything is closed. Resolves when done; a second call joins the first.
+   * @param drainMs default `config.drainMs`
+   */
+  stop(drainMs: number = this.#config.drainMs): Promise<void> {
+    this.#stopping ??= this.#stop(drainMs)
+    return this.#stopping
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop(0)
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    this.#draining = true
+    if (drainMs > 0 && this.#config.preStopMs > 0) await sleep(this.#world.clock, this.#config.preStopMs)
+    this.http.server.close()
+    await drainSessions(this.registry, this.#world.clock, drainMs)
+    await this.http.close()
+    for (const close of this.#closers) await close()
+  }
+}
+
+/** Tools that may be wrong to leave out on a public address. @throws NitkaError `invalid` */
+function refuseOpenToTheWorld(config: Config): void {
+  if (config.allowOpen || isLoopback(config.host)) return
+  throw new NitkaError(
+    'invalid',
+    `host ${config.host} can be reached from other machines and nobody is asked who they are; use 127.0.0.1, or say --allow-open if that is meant`,
+  )
+}
+
+function embedded(config: Config, world: World): Promise<Engine> {
+  return openEmbedded({
+    dataDir: config.data,
+    world,
+    durability: config.durability === 'relaxed' ? 'relaxed' : 'disk',
+    reserveBytes: config.reserveBytes,
+    dedupeWindowMs: config.dedupeMs,
+    acceptLoss: config.acceptLoss,
+  })
+}
+
+async function assemble(
+  config: Config,
+  world: World,
+  engine: Engine,
+  lines: LogLines,
+  tools: ServerTools,
+): Promise<Server> {
+  const { clock, random } = world
+  const ids = new IdSource(() => clock.now(), random.bytes(8))
+  const node = encodeId(random.bytes(12))
+  const authorize = tools.authorize ?? allowAll
+  const authenticator = tools.authenticator ?? openAuthenticator
+  const onInternal = (error: unknown, where: string): void => lines.error({ err: error, where }, 'failed')
+
+  const pulse = new Pulse(clock, config.pulseMs)
+  const log = new Log({ store: engine.logs, bus: engine.bus, pulse, clock, ids }, { sweepMs: 0 })
+  const relay = new Relay(
+    { bus: engine.bus, pulse, clock },
+    {
+      messagesMax: config.poolMessages,
+      bytesMax: config.poolBytes,
+      retryMs: config.retryMs,
+      attemptsMax: config.attempts,
+    },
+  )
+  const direct = new Direct(
+    { log, clock, pulse },
+    { payloadBytesMax: config.payloadBytes, noteUndelivered: config.webhookUrl !== '' },
+  )
+  const rooms = new Rooms(
+    { log, directory: engine.rooms, clock, ids, pulse },
+    {
+      payloadBytesMax: config.payloadBytes,
+      roomsPerUserMax: config.roomsPerUser,
+      membersPerRoomMax: config.membersPerRoom,
+    },
+  )
+  const undelivered = config.webhookUrl === '' ? undefined : openUndelivered(config, log, world)
+  const registry = new Registry({
+    connectionsMax: config.connections,
+    connectionsPerUserMax: config.connectionsPerUser,
+    connectionsPerAddressMax: config.connectionsPerAddress,
+    unauthenticatedMax: config.unauthenticated,
+  })
+  const heartbeat = new Heartbeat(clock, registry, {
+    pingMs: config.pingMs,
+    pongMs: config.pongMs,
+    stallMs: config.stallMs,
+    helloMs: config.helloMs,
+    outboxTotalBytes: config.outboxTotalBytes,
+  })
+
+  const rpc: RpcServices = {
+    relay,
+    direct,
+    rooms,
+    store: engine.logs,
+    registry,
+    authenticator,
+    authorize,
+    node,
+    durability: engine.durability,
+    limits: { subscriptionsMax: config.subscriptions, payloadBytesMax: config.payloadBytes, pingMs: config.pingMs },
+    now: () => clock.now(),
+    onInternal,
+  }
+  const received = { messages: 0, bytes: 0 }
+  const guard = new OriginGuard(config.origins, isLoopback(config.host) ? config.hosts : [...config.hosts, config.host])
+  const door = new WebSocketDoor({
+    endpoints: [
+      chatEndpoint(rpc),
+      ...relayEndpoints(relay, authorize, config.payloadBytes),
+      roomEndpoint(rooms, (error) => onInternal(error, 'room')),
+    ],
+    authenticator,
+    guard,
+    registry,
+    frameBytesMax: Math.max(2 ** 20, config.payloadBytes + frameOverhead),
+    newSession: sessionMaker(config, world, ids, pulse),
+    onMessage: (bytes) => {
+      received.messages++
+      received.bytes += bytes
+    },
+    onError: onInternal,
+  })
+  const metrics = openMetrics({ registry, heartbeat, pulse, relay, direct, rooms, log, engine, undelivered, received })
+  const unready = (): string | undefined => (server.draining ? 'draining' : engine.unhealthy())
+  const who = whoOf(authenticator)
+  const http = await openHttp({
+    guard,
+    lines,
+    bodyBytesMax,
+    routes: (scope) => {
+      roomRoutes(scope, { rooms, who, authorize })
+      messageRoutes(scope, { direct, rooms, log, who, authorize })
+      operationRoutes(scope, {
+        metrics,
+        store: engine.logs,
+        relay,
+        who,
+        authorize,
+        unready,
+        durability: engine.durability,
+        page: tools.page,
+      })
+    },
+  })
+  http.server.on('upgrade', door.upgrade)
+  engine.onFailed = (cause) => {
+    lines.fatal({ err: cause }, 'the store failed; nothing more is confirmed')
+    tools.onFatal?.(cause)
+  }
+  const server: Server = new Server({ direct, rooms, relay, registry, http }, config, world, [
+    () => heartbeat.close(),
+    () => undelivered?.close(),
+    () => log.close(),
+    () => engine.close(),
+  ])
+  return server
+}
+
+function sessionMaker(config: Config, world: World, ids: IdSource, pulse: Pulse) {
+  const limits = {
+    ratePerSecond: config.rate,
+    burst: config.burst,
+    unansweredMax: config.unanswered,
+    unansweredBytes: config.unansweredBytes,
+    outboxBytes: config.outboxBytes,
+    replyBytes: config.replyBytes,
+  }
+  const { clock } = world
+  return (birth: { user: string | undefined; device: string; wire: Wire }): Session =>
+    new Session({ ...birth, id: ids.next(), openedAt: clock.monotonic() }, { pulse, clock, limits })
+}
+
+function openUndelivered(config: Config, log: Log, world: World): Undelivered {
+  return new Undelivered(log, world.clock, {
+    url: config.webhookUrl,
+    afterMs: config.webhookAfterMs,
+    secret: config.webhookSecret === '' ? undefined : config.webhookSecret,
+    post: async (url, body, headers) => {
+      const response = await fetch(url, { method: 'POST', body, headers, signal: AbortSignal.timeout(10_000) })
+      await response.body?.cancel()
+      return response.ok
+    },
+  })
+}
+
+async function listen(http: FastifyInstance, config: Config): Promise<void> {
+  try {
+    await http.listen({ host: config.host, port: config.port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') {
+      throw new NitkaError(
+        'invalid',
+        `port ${config.port} on ${config.host} is in use; stop what uses it, or choose another with --port`,
+      )
+    }
+    if (code === 'EACCES')
+      throw new NitkaError('invalid', `port ${config.port} may not be opened by this user; choose one from 1024 on`)
+    if (code === 'EADDRNOTAVAIL') throw new NitkaError('invalid', `this machine has no address ${config.host}`)
+    throw error
+  }
+}

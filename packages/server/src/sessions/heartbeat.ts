@@ -1,0 +1,112 @@
+// The heartbeat: finds connections that are dead, stalled or never said who they are, and keeps all outboxes together
+// within their budget. One sweep over all sessions a second; a session costs nothing in between.
+
+import type { Clock, Timer } from '../world.ts'
+import type { Registry } from './registry.ts'
+import type { Session } from './session.ts'
+
+export interface HeartbeatLimits {
+  /** Silence after which a ping is sent, 0: never. */
+  readonly pingMs: number
+  /** Silence after the ping after which the connection is dead. */
+  readonly pongMs: number
+  /** How long a socket may take nothing of what waits for it, 0: for ever. */
+  readonly stallMs: number
+  /** How long a connection may stay without a user, 0: for ever. */
+  readonly helloMs: number
+  /** Bytes of all outboxes together, 0: no limit. */
+  readonly outboxTotalBytes: number
+}
+
+/** What was last seen of a session. */
+interface Signs {
+  received: number
+  heardAt: number
+  pinged: boolean
+  taken: number
+  tookAt: number
+}
+
+const sweepMs = 1_000
+
+export class Heartbeat {
+  /** Sessions ended because: */
+  silent = 0
+  stalled = 0
+  overBudget = 0
+  /** Bytes in all outboxes at the last sweep. */
+  outboxBytes = 0
+  readonly #clock: Clock
+  readonly #registry: Registry
+  readonly #limits: HeartbeatLimits
+  readonly #states = new WeakMap<Session, Signs>()
+  readonly #timer: Timer
+
+  constructor(clock: Clock, registry: Registry, limits: HeartbeatLimits) {
+    this.#clock = clock
+    this.#registry = registry
+    this.#limits = limits
+    this.#timer = clock.every(sweepMs, () => this.sweep())
+  }
+
+  sweep(): void {
+    const now = this.#clock.monotonic()
+    let total = 0
+    for (const session of this.#registry.sessions) {
+      this.#check(session, now)
+      total += session.outboxBytes
+    }
+    this.outboxBytes = total
+    const { outboxTotalBytes } = this.#limits
+    if (outboxTotalBytes !== 0 && total > outboxTotalBytes) this.#shed(total - outboxTotalBytes)
+  }
+
+  close(): void {
+    this.#timer.cancel()
+  }
+
+  #check(session: Session, now: number): void {
+    const { received, taken } = session.wire
+    const state = this.#states.get(session)
+    if (state === undefined) {
+      this.#states.set(session, { received, heardAt: now, pinged: false, taken, tookAt: now })
+      return
+    }
+    if (received !== state.received || session.intake.holding) {
+      state.received = received
+      state.heardAt = now
+      state.pinged = false
+    }
+    if (taken !== state.taken || session.outboxBytes === 0) {
+      state.taken = taken
+      state.tookAt = now
+    }
+    const { pingMs, pongMs, stallMs, helloMs } = this.#limits
+    const silentMs = now - state.heardAt
+    if (!session.known && helloMs !== 0 && now - session.openedAt >= helloMs) {
+      session.close('policy', 'no user was named in time')
+    } else if (stallMs !== 0 && now - state.tookAt >= stallMs) {
+      this.stalled++
+      session.close('tryLater', 'nothing was read for too long; come back and resume')
+    } else if (pingMs !== 0 && silentMs >= pingMs + pongMs) {
+      this.silent++
+      session.wire.terminate()
+    } else if (pingMs !== 0 && silentMs >= pingMs && !state.pinged) {
+      state.pinged = true
+      session.wire.ping()
+    }
+  }
+
+  /** Ends the largest outboxes until `excess` bytes are free. */
+  #shed(excess: number): void {
+    const largest = [...this.#registry.sessions].sort((a, b) => b.outboxBytes - a.outboxBytes)
+    let left = excess
+    for (const session of largest) {
+      if (left <= 0) return
+      left -= session.outboxBytes
+      this.overBudget++
+      session.close('tryLater', 'the server is short of memory; come back and resume')
+      session.wire.terminate()
+    }
+  }
+}

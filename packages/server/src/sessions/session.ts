@@ -1,0 +1,133 @@
+// A session: the server's object for a connection. Owns who it is, its birth and its death; the outbox owns what it
+// writes, the intake how fast it reads, the dialect what the bytes mean.
+
+import { type CloseReason, closeCodes } from '@nitka/protocol'
+import type { Pulse } from '../fanout/pulse.ts'
+import type { Recipient } from '../fanout/recipient.ts'
+import type { Clock } from '../world.ts'
+import type { Dialect } from './dialect.ts'
+import { Intake, type IntakeLimits } from './intake.ts'
+import { Outbox } from './outbox.ts'
+import type { Wire } from './wire.ts'
+
+export interface SessionLimits extends IntakeLimits {
+  readonly outboxBytes: number
+  /** Most that answers may wait before the connection ends, bytes. */
+  readonly replyBytes: number
+}
+
+export class Session implements Recipient {
+  readonly id: string
+  readonly wire: Wire
+  /** What the client calls itself; '' when it says nothing. */
+  device: string
+  readonly openedAt: number
+  readonly intake: Intake
+  /** Why it ended; undefined while it is open. */
+  ended: CloseReason | 'gone' | undefined
+  /** Told once when it ends. */
+  onEnd: ((session: Session) => void) | undefined
+  #user: string | undefined
+  #dialect: Dialect | undefined
+  readonly #outbox: Outbox
+  #cleanups = new Set<() => void>()
+
+  constructor(
+    birth: { id: string; user: string | undefined; device: string; wire: Wire; openedAt: number },
+    tools: { pulse: Pulse; clock: Clock; limits: SessionLimits },
+  ) {
+    this.id = birth.id
+    this.wire = birth.wire
+    this.device = birth.device
+    this.openedAt = birth.openedAt
+    this.#user = birth.user
+    const { limits } = tools
+    const sizes = { softBytes: limits.outboxBytes, replyBytes: limits.replyBytes }
+    this.#outbox = new Outbox(birth.wire, tools.pulse, sizes, () => this.close('tryLater', 'outbox full'))
+    this.intake = new Intake(tools.clock, limits, birth.wire)
+    this.#outbox.onDrain(() => this.intake.outboxDrained())
+  }
+
+  /** The identity; '' for nobody in particular. */
+  get user(): string {
+    return this.#user ?? ''
+  }
+
+  get known(): boolean {
+    return this.#user !== undefined
+  }
+
+  /** Sets who it is, once. */
+  identify(user: string): void {
+    this.#user = user
+  }
+
+  get dialect(): Dialect | undefined {
+    return this.#dialect
+  }
+
+  speak(dialect: Dialect): void {
+    this.#dialect = dialect
+  }
+
+  get outboxBytes(): number {
+    return this.#outbox.bytes
+  }
+
+  get flowing(): boolean {
+    return this.#outbox.flowing
+  }
+
+  get hasRoom(): boolean {
+    return this.#outbox.hasRoom
+  }
+
+  get taken(): number {
+    return this.wire.taken
+  }
+
+  deliver(bytes: Uint8Array, onTaken?: () => void): void {
+    this.#outbox.push(bytes, onTaken)
+  }
+
+  /** Queues one text message to this connection alone: a reply, an error. */
+  reply(text: string): void {
+    this.#outbox.pushReply(this.wire.framing.text(text))
+    if (!this.#outbox.hasRoom) this.intake.outboxFull()
+  }
+
+  onDrain(listener: () => void): () => void {
+    return this.#outbox.onDrain(listener)
+  }
+
+  /** Runs `cleanup` when the session ends; at once when it has. The returned function forgets it. */
+  onClose(cleanup: () => void): () => void {
+    if (this.ended !== undefined) cleanup()
+    else this.#cleanups.add(cleanup)
+    return () => this.#cleanups.delete(cleanup)
+  }
+
+  /** Writes what is queued, then closes. May be called twice. */
+  close(reason: CloseReason, text: string = closeCodes[reason].doc): void {
+    if (this.ended !== undefined) return
+    this.#end(reason)
+    this.#outbox.close()
+    this.wire.close(reason, text)
+  }
+
+  /** The transport says that the connection is gone. */
+  gone(): void {
+    this.#outbox.drop()
+    this.#end('gone')
+  }
+
+  #end(how: CloseReason | 'gone'): void {
+    if (this.ended !== undefined) return
+    this.ended = how
+    this.intake.close()
+    this.#dialect?.closed()
+    for (const cleanup of this.#cleanups) cleanup()
+    this.#cleanups.clear()
+    this.onEnd?.(this)
+  }
+}

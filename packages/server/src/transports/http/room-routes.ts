@@ -1,0 +1,205 @@
+// Rooms over HTTP.
+
+import { NitkaError, userName } from '@nitka/protocol'
+import { http as bodies, values } from '@nitka/protocol/schemas'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import { nextOf } from '../../log/paging.ts'
+import { entryText } from '../../rooms/messages.ts'
+import type { Room } from '../../rooms/room-directory.ts'
+import type { Rooms } from '../../rooms/rooms.ts'
+import { type Authorize, demand } from '../../sessions/auth.ts'
+import { sendJson, type WhoOf } from './server.ts'
+
+interface RoomRoutes {
+  readonly rooms: Rooms
+  readonly who: WhoOf
+  readonly authorize: Authorize
+}
+
+type In<Body = unknown, Query = unknown> = FastifyRequest<{
+  Body: Body
+  Querystring: Query
+  Params: { room: string; user: string }
+}>
+
+const pageDefault = 50
+
+export function roomRoutes(http: FastifyInstance, parts: RoomRoutes): void {
+  aboutRooms(http, parts)
+  aboutMembers(http, parts)
+  aboutMessages(http, parts)
+}
+
+function aboutRooms(http: FastifyInstance, { rooms, who, authorize }: RoomRoutes): void {
+  const tags = ['rooms']
+  http.post(
+    '/rooms',
+    {
+      schema: {
+        tags,
+        summary: 'Create a room',
+        querystring: bodies.Caller,
+        body: bodies.CreateRoom,
+        response: { 201: values.Room },
+      },
+    },
+    async (request: In<Static<typeof bodies.CreateRoom>>, reply) => {
+      const user = await callerOf(who, request)
+      await demand(authorize, user, 'rooms.create', request.body.id ?? '')
+      return reply.code(201).send(answerOf(await rooms.create(user, request.body)))
+    },
+  )
+  http.get(
+    '/rooms',
+    { schema: { tags, summary: "The caller's rooms", querystring: bodies.NamePage, response: { 200: bodies.Rooms } } },
+    async (request: In<unknown, Static<typeof bodies.NamePage>>) => {
+      const { after, limit = pageDefault } = request.query
+      const list = await rooms.list(await callerOf(who, request), after, limit)
+      return { rooms: list.map(answerOf), next: list.length < limit ? null : (list.at(-1)?.id ?? null) }
+    },
+  )
+  http.get(
+    '/rooms/:room',
+    {
+      schema: {
+        tags,
+        summary: 'A room',
+        params: bodies.RoomParams,
+        querystring: bodies.Caller,
+        response: { 200: values.Room },
+      },
+    },
+    async (request: In) => answerOf(await rooms.get(await callerOf(who, request), request.params.room)),
+  )
+  http.get(
+    '/rooms/:room/presence',
+    {
+      schema: {
+        tags,
+        summary: 'Who is there now',
+        params: bodies.RoomParams,
+        querystring: bodies.Caller,
+        response: { 200: bodies.Presence },
+      },
+    },
+    async (request: In) => {
+      const presence = await rooms.present(await callerOf(who, request), request.params.room)
+      return { presence, next: null }
+    },
+  )
+}
+
+function aboutMembers(http: FastifyInstance, { rooms, who, authorize }: RoomRoutes): void {
+  const tags = ['rooms']
+  http.get(
+    '/rooms/:room/members',
+    {
+      schema: {
+        tags,
+        summary: 'The members',
+        params: bodies.RoomParams,
+        querystring: bodies.NamePage,
+        response: { 200: bodies.Members },
+      },
+    },
+    async (request: In<unknown, Static<typeof bodies.NamePage>>) => {
+      const { after, limit = pageDefault } = request.query
+      const list = await rooms.members(await callerOf(who, request), request.params.room, after, limit)
+      const members = list.map(({ user, time }) => ({ user, time: new Date(time).toISOString() }))
+      return { members, next: members.length < limit ? null : (members.at(-1)?.user ?? null) }
+    },
+  )
+  http.post(
+    '/rooms/:room/members',
+    {
+      schema: {
+        tags,
+        summary: 'Make a user a member',
+        params: bodies.RoomParams,
+        querystring: bodies.Caller,
+        body: bodies.AddMember,
+      },
+    },
+    async (request: In<Static<typeof bodies.AddMember>>, reply) => {
+      const user = await callerOf(who, request)
+      const { room } = request.params
+      await demand(authorize, user, 'rooms.join', room)
+      const member = userName(request.body.user, 'user')
+      const added = await rooms.addMember(user, room, member)
+      return reply.code(added ? 201 : 200).send({ room, user: member })
+    },
+  )
+  http.delete(
+    '/rooms/:room/members/:user',
+    { schema: { tags, summary: 'End a membership', params: bodies.MemberParams, querystring: bodies.Caller } },
+    async (request: In, reply) => {
+      const { room, user: member } = request.params
+      const removed = await rooms.removeMember(await callerOf(who, request), room, member)
+      if (!removed) throw new NitkaError('not-found', `${member} is no member of ${room}`)
+      return reply.code(204).send()
+    },
+  )
+}
+
+function aboutMessages(http: FastifyInstance, { rooms, who }: RoomRoutes): void {
+  const tags = ['rooms']
+  http.post(
+    '/rooms/:room/messages',
+    {
+      schema: {
+        tags,
+        summary: 'Send a message; answered when it is on disk',
+        params: bodies.RoomParams,
+        querystring: bodies.Caller,
+        body: bodies.SendToRoom,
+        response: { 200: values.RoomEntry, 201: values.RoomEntry },
+      },
+    },
+    async (request: In<Static<typeof bodies.SendToRoom>>, reply) => {
+      const { message, clientId } = request.body
+      const { room } = request.params
+      const sender = await callerOf(who, request)
+      const { id, time, offsets, repeated } = await rooms.send(sender, room, message, clientId)
+      const [offset = 0] = offsets
+      const client = clientId === undefined ? {} : { clientId }
+      const body = JSON.stringify(message)
+      return sendJson(reply, entryText(room, { id, offset, time, sender, body, ...client }), repeated ? 200 : 201)
+    },
+  )
+  http.get(
+    '/rooms/:room/messages',
+    {
+      schema: {
+        tags,
+        summary: 'History',
+        params: bodies.RoomParams,
+        querystring: bodies.Page,
+        response: { 200: bodies.RoomPage },
+      },
+    },
+    async (request: In<unknown, Static<typeof bodies.Page>>, reply) => {
+      const { room } = request.params
+      const { before, after, limit } = request.query
+      const query = {
+        ...(before === undefined ? {} : { before }),
+        ...(after === undefined ? {} : { after }),
+        ...(limit === undefined ? {} : { limit }),
+      }
+      const page = await rooms.history(await callerOf(who, request), room, query)
+      const messages = page.entries.map((entry) => entryText(room, entry)).join(',')
+      return sendJson(reply, `{"messages":[${messages}],"next":${nextOf(page, query)}}`)
+    },
+  )
+}
+
+/** @throws NitkaError `unauthenticated` */
+export async function callerOf(who: WhoOf, request: FastifyRequest): Promise<string> {
+  const user = await who(request)
+  if (user === undefined) throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
+  return user
+}
+
+function answerOf(room: Room): unknown {
+  return { ...room, time: new Date(room.time).toISOString() }
+}

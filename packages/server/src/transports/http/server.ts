@@ -1,0 +1,107 @@
+// The HTTP door: Fastify with our schemas, problem documents, and the checks that every request passes.
+
+import fastifySwagger from '@fastify/swagger'
+import { errors, NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { LogLines } from '../../observe/log-lines.ts'
+import type { Authenticator } from '../../sessions/auth.ts'
+import type { OriginGuard } from '../../sessions/origin.ts'
+import { problemOf } from './problem.ts'
+import { validatorCompiler } from './query.ts'
+
+export interface HttpDoorOptions {
+  readonly guard: OriginGuard
+  readonly lines: LogLines
+  readonly bodyBytesMax: number
+  /** Adds the routes. */
+  readonly routes: (http: FastifyInstance) => void
+}
+
+/** How requests say who they come from. */
+export type WhoOf = (request: FastifyRequest) => Promise<string | undefined>
+
+export function whoOf(authenticator: Authenticator): WhoOf {
+  return (request) =>
+    authenticator.identify({
+      query: new URLSearchParams(request.url.split('?')[1] ?? ''),
+      authorization: request.headers.authorization,
+      protocols: [],
+      token: undefined,
+    })
+}
+
+/** The server, with its routes, not listening yet. */
+export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstance> {
+  const http = Fastify({
+    logger: false,
+    bodyLimit: options.bodyBytesMax,
+    requestTimeout: 15_000,
+    connectionTimeout: 0,
+    keepAliveTimeout: 5_000,
+    routerOptions: { maxParamLength: 400, ignoreTrailingSlash: false },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 },
+    // Upgrades and the drain end connections themselves.
+    forceCloseConnections: true,
+  })
+  http.setValidatorCompiler(validatorCompiler)
+  // What leaves is built by us and may hold JSON text as it was stored: it is not serialized a second time by schema.
+  http.setSerializerCompiler(() => (value) => (typeof value === 'string' ? value : JSON.stringify(value)))
+  http.removeContentTypeParser('application/json')
+  http.removeContentTypeParser('text/plain')
+  http.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string) =>
+    parseJson(body),
+  )
+  http.setErrorHandler((thrown, request, reply) =>
+    sendProblem(asRefusal(thrown), thrown, request, reply, options.lines),
+  )
+  http.setNotFoundHandler((request, reply) => {
+    const error = new NitkaError('not-found', `nothing is served at ${request.method} ${request.url.slice(0, 200)}`)
+    return sendProblem(error, error, request, reply, options.lines)
+  })
+  http.addHook('onRequest', async (request) => options.guard.check(request.headers.host, request.headers.origin))
+  await http.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Nitka',
+        version: '0.1.0',
+        description: 'Relay, direct chat and rooms. The WebSocket side is described at /asyncapi.json.',
+      },
+    },
+  })
+  await http.register(async (scope) => options.routes(scope))
+  await http.ready()
+  return http
+}
+
+/** Sends text that is JSON already. */
+export function sendJson(reply: FastifyReply, text: string, status = 200): FastifyReply {
+  return reply.code(status).type('application/json; charset=utf-8').send(Buffer.from(text))
+}
+
+/** What Fastify itself refuses, in our codes. */
+function asRefusal(thrown: unknown): NitkaError {
+  if (thrown instanceof NitkaError) return thrown
+  const { code, statusCode, message = '' } = thrown as { code?: string; statusCode?: number; message?: string }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new NitkaError('too-large', 'the body is too large', { field: 'body' })
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new NitkaError('invalid', 'Content-Type must be application/json', { field: 'Content-Type' })
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new NitkaError('invalid', message)
+  return toNitkaError(thrown)
+}
+
+function sendProblem(
+  error: NitkaError,
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  lines: LogLines,
+): FastifyReply {
+  if (error.code === 'internal')
+    lines.error({ err: thrown, method: request.method, route: request.routeOptions.url }, 'failed')
+  if (errors[error.code].retry === 'later') void reply.header('retry-after', '1')
+  const body = JSON.stringify(problemOf(error))
+  return reply.code(errors[error.code].http).type('application/problem+json; charset=utf-8').send(Buffer.from(body))
+}

@@ -1,0 +1,140 @@
+// The WebSocket door: takes upgrades on the paths of the endpoints, checks who may come in, and joins `ws`, wire,
+// session and dialect. Knows no rule of any service.
+
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { errors, NitkaError, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import type { Authenticator } from '../sessions/auth.ts'
+import type { Endpoint, EndpointRequest } from '../sessions/dialect.ts'
+import type { OriginGuard } from '../sessions/origin.ts'
+import type { Registry } from '../sessions/registry.ts'
+import type { Session } from '../sessions/session.ts'
+import type { Wire } from '../sessions/wire.ts'
+import { problemOf } from './http/problem.ts'
+import { matchPath } from './path.ts'
+import { WebSocketWire } from './websocket-wire.ts'
+
+export interface WebSocketDoorOptions {
+  readonly endpoints: readonly Endpoint[]
+  readonly authenticator: Authenticator
+  readonly guard: OriginGuard
+  readonly registry: Registry
+  /** Largest frame that is read whole, bytes. A larger one closes the connection with 1009. */
+  readonly frameBytesMax: number
+  readonly newSession: (birth: { user: string | undefined; device: string; wire: Wire }) => Session
+  readonly onMessage: (bytes: number) => void
+  readonly onError: (error: unknown, where: string) => void
+}
+
+export class WebSocketDoor {
+  readonly #options: WebSocketDoorOptions
+  readonly #server: WebSocketServer
+
+  constructor(options: WebSocketDoorOptions) {
+    this.#options = options
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.frameBytesMax,
+      maxFragments: 32,
+      maxBufferedChunks: 1_024,
+      handleProtocols: (protocols) => (protocols.has(rpcSubprotocol) ? rpcSubprotocol : false),
+    })
+  }
+
+  /** The listener for the HTTP server's `upgrade` event. */
+  readonly upgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    const socket = stream as Socket
+    // From the first tick on: a socket without a listener would end the process with its first error.
+    socket.on('error', ignore)
+    this.#take(request, socket, head).catch((thrown: unknown) => {
+      const error = toNitkaError(thrown)
+      if (error.code === 'internal') this.#options.onError(thrown, 'upgrade')
+      refuse(socket, error)
+    })
+  }
+
+  async #take(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const { endpoints, authenticator, guard, registry } = this.#options
+    guard.check(request.headers.host, request.headers.origin)
+    const url = parseTarget(request.url)
+    const found = matchPath(endpoints, url.pathname)
+    if (found === undefined) throw new NitkaError('not-found', `nothing is served at ${url.pathname.slice(0, 200)}`)
+    const { endpoint, params } = found
+    const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+    const rpc = protocols.includes(rpcSubprotocol)
+    const user = await authenticator.identify({
+      query: url.searchParams,
+      authorization: request.headers.authorization,
+      protocols,
+      token: undefined,
+    })
+    if (user === undefined && (endpoint.identity === 'required' || (endpoint.identity === 'later' && !rpc))) {
+      throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
+    }
+    const device = url.searchParams.get('device') ?? undefined
+    registry.admit(user ?? (endpoint.identity === 'optional' ? '' : undefined), socket.remoteAddress ?? '')
+    const asked: EndpointRequest = { params, query: url.searchParams, rpc }
+    await endpoint.admit?.({ user, device }, asked)
+    if (socket.destroyed) return
+    this.#server.handleUpgrade(request, socket, head, (ws) => {
+      const known = user ?? (endpoint.identity === 'optional' ? '' : undefined)
+      this.#open(ws, socket, endpoint, asked, { user: known, device: device ?? '' })
+    })
+  }
+
+  #open(
+    ws: WebSocket,
+    socket: Socket,
+    endpoint: Endpoint,
+    asked: EndpointRequest,
+    who: { user: string | undefined; device: string },
+  ): void {
+    ws.on('error', ignore)
+    socket.setNoDelay(true)
+    const { newSession, registry, onMessage } = this.#options
+    const session = newSession({ ...who, wire: new WebSocketWire(ws, socket) })
+    registry.add(session)
+    ws.on('close', () => session.gone())
+    const dialect = endpoint.open(session, asked)
+    session.speak(dialect)
+    ws.on('message', (data: RawData, isBinary: boolean) => {
+      if (session.ended !== undefined) return
+      const bytes = data as Buffer
+      onMessage(bytes.length)
+      session.intake.count()
+      if (isBinary) dialect.receiveBinary(bytes)
+      else dialect.receiveText(bytes)
+    })
+  }
+}
+
+function ignore(): void {
+  // Errors of a socket end in its `close` event, which is where they are handled.
+}
+
+/** @throws NitkaError `invalid` */
+function parseTarget(target: string | undefined): URL {
+  if (target === undefined || target.length > 4_096) throw new NitkaError('invalid', 'the URL is too long')
+  const url = URL.canParse(target, 'http://host') ? new URL(target, 'http://host') : undefined
+  if (url === undefined) throw new NitkaError('invalid', 'the URL cannot be parsed')
+  return url
+}
+
+/** Answers the upgrade with a problem document, and closes. */
+function refuse(socket: Socket, error: NitkaError): void {
+  if (socket.destroyed) return
+  const body = JSON.stringify(problemOf(error))
+  const lines = [
+    `HTTP/1.1 ${errors[error.code].http} ${error.code}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  if (errors[error.code].retry === 'later') lines.push('Retry-After: 1')
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
+  socket.on('finish', () => socket.destroySoon())
+}

@@ -1,0 +1,67 @@
+// A server as a process of its own, to be killed.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { TestContext } from 'node:test'
+
+export interface ServerProcess {
+  readonly child: ChildProcess
+  readonly url: string
+  /** Standard error so far. */
+  readonly errors: () => string
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>
+  /** Resolves to the exit code when it ends. */
+  readonly exited: Promise<number | null>
+}
+
+const main = new URL('../src/main.ts', import.meta.url).pathname
+
+/** Starts `nitka serve` on a free port and waits until it takes traffic. Killed with the test. */
+export async function startProcess(
+  t: TestContext,
+  data: string,
+  flags: readonly string[] = [],
+): Promise<ServerProcess> {
+  const args = [
+    main,
+    'serve',
+    '--port',
+    '0',
+    '--data',
+    data,
+    '--reserve-bytes',
+    '0',
+    '--rate',
+    '0',
+    '--log-level',
+    'fatal',
+    ...flags,
+  ]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  t.after(() => child.kill('SIGKILL'))
+  let errors = ''
+  let output = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString()
+  })
+  const exited = once(child, 'exit').then(([code]) => code as number | null)
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+      const found = /listens at (\S+)/.exec(output)
+      if (found?.[1] !== undefined) resolve(found[1])
+    })
+    exited.then((code) => reject(new Error(`ended with ${code} before it listened: ${errors}`)))
+  })
+  return {
+    child,
+    url,
+    exited,
+    errors: () => errors,
+    kill: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
