@@ -29,7 +29,7 @@ import type { Wire } from './sessions/wire.ts'
 import { messageRoutes } from './transports/http/message-routes.ts'
 import { operationRoutes } from './transports/http/operation-routes.ts'
 import { roomRoutes } from './transports/http/room-routes.ts'
-import { openHttp, whoOf } from './transports/http/server.ts'
+import { listen, openHttp, whoOf } from './transports/http/server.ts'
 import { WebSocketDoor } from './transports/websocket.ts'
 import { realWorld, sleep, type World } from './world.ts'
 
@@ -48,6 +48,8 @@ export interface ServerTools {
   readonly onFatal?: (cause: Error) => void
 }
 
+/** How long a closing handshake, or a request under way, may take when the window is over. */
+const goodbyeMs = 2_000
 /** HTTP bodies hold a batch of messages. */
 const bodyBytesMax = 2 ** 20
 /** A WebSocket frame holds a call around a message; more closes the connection. */
@@ -79,6 +81,7 @@ export class Server {
   readonly relay: Relay
   readonly registry: Registry
   readonly http: FastifyInstance
+  readonly #door: WebSocketDoor
   readonly #config: Config
   readonly #world: World
   readonly #closers: readonly (() => unknown)[]
@@ -86,7 +89,14 @@ export class Server {
   #stopping: Promise<void> | undefined
 
   constructor(
-    parts: { direct: Direct; rooms: Rooms; relay: Relay; registry: Registry; http: FastifyInstance },
+    parts: {
+      direct: Direct
+      rooms: Rooms
+      relay: Relay
+      registry: Registry
+      http: FastifyInstance
+      door: WebSocketDoor
+    },
     config: Config,
     world: World,
     closers: readonly (() => unknown)[],
@@ -96,6 +106,7 @@ export class Server {
     this.relay = parts.relay
     this.registry = parts.registry
     this.http = parts.http
+    this.#door = parts.door
     this.#config = config
     this.#world = world
     this.#closers = closers
@@ -130,8 +141,12 @@ export class Server {
     this.#draining = true
     if (drainMs > 0 && this.#config.preStopMs > 0) await sleep(this.#world.clock, this.#config.preStopMs)
     this.http.server.close()
-    await drainSessions(this.registry, this.#world.clock, drainMs)
+    const { clock } = this.#world
+    await drainSessions(this.registry, clock, drainMs)
+    await this.#door.settle(clock, drainMs === 0 ? 0 : goodbyeMs)
+    const late = clock.after(goodbyeMs, () => this.http.server.closeAllConnections())
     await this.http.close()
+    late.cancel()
     for (const close of this.#closers) await close()
   }
 }
@@ -163,14 +178,53 @@ async function assemble(
   lines: LogLines,
   tools: ServerTools,
 ): Promise<Server> {
+  const services = openServices(config, world, engine)
+  const { log, relay, direct, rooms, undelivered } = services
+  const registry = new Registry({
+    connectionsMax: config.connections,
+    connectionsPerUserMax: config.connectionsPerUser,
+    connectionsPerAddressMax: config.connectionsPerAddress,
+    unauthenticatedMax: config.unauthenticated,
+  })
+  const heartbeat = new Heartbeat(world.clock, registry, {
+    pingMs: config.pingMs,
+    pongMs: config.pongMs,
+    stallMs: config.stallMs,
+    helloMs: config.helloMs,
+    outboxTotalBytes: config.outboxTotalBytes,
+  })
+  engine.onFailed = (cause) => {
+    lines.fatal({ err: cause }, 'the store failed; nothing more is confirmed')
+    tools.onFatal?.(cause)
+  }
+  const unready = (): string | undefined => (server.draining ? 'draining' : engine.unhealthy())
+  const { http, door } = await openDoors({
+    config,
+    world,
+    engine,
+    lines,
+    tools,
+    services,
+    registry,
+    heartbeat,
+    unready,
+  })
+  const server: Server = new Server({ direct, rooms, relay, registry, http, door }, config, world, [
+    () => heartbeat.close(),
+    () => undelivered?.close(),
+    () => log.close(),
+    () => engine.close(),
+  ])
+  return server
+}
+
+type Services = ReturnType<typeof openServices>
+
+function openServices(config: Config, world: World, engine: Engine) {
   const { clock, random } = world
   const ids = new IdSource(() => clock.now(), random.bytes(8))
-  const node = encodeId(random.bytes(12))
-  const authorize = tools.authorize ?? allowAll
-  const authenticator = tools.authenticator ?? openAuthenticator
-  const onInternal = (error: unknown, where: string): void => lines.error({ err: error, where }, 'failed')
-
   const pulse = new Pulse(clock, config.pulseMs)
+  // No other node writes to an embedded store, so there is nothing to sweep for.
   const log = new Log({ store: engine.logs, bus: engine.bus, pulse, clock, ids }, { sweepMs: 0 })
   const relay = new Relay(
     { bus: engine.bus, pulse, clock },
@@ -194,45 +248,44 @@ async function assemble(
     },
   )
   const undelivered = config.webhookUrl === '' ? undefined : openUndelivered(config, log, world)
-  const registry = new Registry({
-    connectionsMax: config.connections,
-    connectionsPerUserMax: config.connectionsPerUser,
-    connectionsPerAddressMax: config.connectionsPerAddress,
-    unauthenticatedMax: config.unauthenticated,
-  })
-  const heartbeat = new Heartbeat(clock, registry, {
-    pingMs: config.pingMs,
-    pongMs: config.pongMs,
-    stallMs: config.stallMs,
-    helloMs: config.helloMs,
-    outboxTotalBytes: config.outboxTotalBytes,
-  })
+  return { ids, pulse, log, relay, direct, rooms, undelivered }
+}
 
+interface DoorParts {
+  readonly config: Config
+  readonly world: World
+  readonly engine: Engine
+  readonly lines: LogLines
+  readonly tools: ServerTools
+  readonly services: Services
+  readonly registry: Registry
+  readonly heartbeat: Heartbeat
+  readonly unready: () => string | undefined
+}
+
+async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; door: WebSocketDoor }> {
+  const { config, world, engine, lines, tools, services, registry, heartbeat } = parts
+  const { ids, pulse, log, relay, direct, rooms } = services
+  const authorize = tools.authorize ?? allowAll
+  const authenticator = tools.authenticator ?? openAuthenticator
+  const onInternal = (error: unknown, where: string): void => lines.error({ err: error, where }, 'failed')
+  const guard = new OriginGuard(config.origins, isLoopback(config.host) ? config.hosts : [...config.hosts, config.host])
   const rpc: RpcServices = {
-    relay,
-    direct,
-    rooms,
+    ...{ relay, direct, rooms, registry, authenticator, authorize, onInternal },
     store: engine.logs,
-    registry,
-    authenticator,
-    authorize,
-    node,
+    node: encodeId(world.random.bytes(12)),
     durability: engine.durability,
     limits: { subscriptionsMax: config.subscriptions, payloadBytesMax: config.payloadBytes, pingMs: config.pingMs },
-    now: () => clock.now(),
-    onInternal,
+    now: () => world.clock.now(),
   }
   const received = { messages: 0, bytes: 0 }
-  const guard = new OriginGuard(config.origins, isLoopback(config.host) ? config.hosts : [...config.hosts, config.host])
   const door = new WebSocketDoor({
     endpoints: [
       chatEndpoint(rpc),
       ...relayEndpoints(relay, authorize, config.payloadBytes),
       roomEndpoint(rooms, (error) => onInternal(error, 'room')),
     ],
-    authenticator,
-    guard,
-    registry,
+    ...{ authenticator, guard, registry },
     frameBytesMax: Math.max(2 ** 20, config.payloadBytes + frameOverhead),
     newSession: sessionMaker(config, world, ids, pulse),
     onMessage: (bytes) => {
@@ -241,40 +294,18 @@ async function assemble(
     },
     onError: onInternal,
   })
-  const metrics = openMetrics({ registry, heartbeat, pulse, relay, direct, rooms, log, engine, undelivered, received })
-  const unready = (): string | undefined => (server.draining ? 'draining' : engine.unhealthy())
+  const metrics = openMetrics({ ...services, registry, heartbeat, engine, received })
   const who = whoOf(authenticator)
-  const http = await openHttp({
-    guard,
-    lines,
-    bodyBytesMax,
-    routes: (scope) => {
-      roomRoutes(scope, { rooms, who, authorize })
-      messageRoutes(scope, { direct, rooms, log, who, authorize })
-      operationRoutes(scope, {
-        metrics,
-        store: engine.logs,
-        relay,
-        who,
-        authorize,
-        unready,
-        durability: engine.durability,
-        page: tools.page,
-      })
-    },
-  })
-  http.server.on('upgrade', door.upgrade)
-  engine.onFailed = (cause) => {
-    lines.fatal({ err: cause }, 'the store failed; nothing more is confirmed')
-    tools.onFatal?.(cause)
+  const routes = (scope: FastifyInstance): void => {
+    const { unready } = parts
+    roomRoutes(scope, { rooms, who, authorize })
+    messageRoutes(scope, { direct, rooms, log, who, authorize })
+    const { logs: store, durability } = engine
+    operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, page: tools.page })
   }
-  const server: Server = new Server({ direct, rooms, relay, registry, http }, config, world, [
-    () => heartbeat.close(),
-    () => undelivered?.close(),
-    () => log.close(),
-    () => engine.close(),
-  ])
-  return server
+  const http = await openHttp({ guard, lines, bodyBytesMax, routes })
+  http.server.on('upgrade', door.upgrade)
+  return { http, door }
 }
 
 function sessionMaker(config: Config, world: World, ids: IdSource, pulse: Pulse) {
@@ -302,22 +333,4 @@ function openUndelivered(config: Config, log: Log, world: World): Undelivered {
       return response.ok
     },
   })
-}
-
-async function listen(http: FastifyInstance, config: Config): Promise<void> {
-  try {
-    await http.listen({ host: config.host, port: config.port })
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EADDRINUSE') {
-      throw new NitkaError(
-        'invalid',
-        `port ${config.port} on ${config.host} is in use; stop what uses it, or choose another with --port`,
-      )
-    }
-    if (code === 'EACCES')
-      throw new NitkaError('invalid', `port ${config.port} may not be opened by this user; choose one from 1024 on`)
-    if (code === 'EADDRNOTAVAIL') throw new NitkaError('invalid', `this machine has no address ${config.host}`)
-    throw error
-  }
 }

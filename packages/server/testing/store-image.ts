@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { NitkaError } from '@nitka/protocol'
 import { entry, room, user } from '../src/engines/conformance/log-fixtures.ts'
 import type { EmbeddedEngine } from '../src/engines/embedded/engine.ts'
+import { liveTables } from '../src/engines/embedded/manifest.ts'
 import type { Cursor, Entry, LogName } from '../src/log/log-store.ts'
 import { openStoreIn } from './store-folder.ts'
 
@@ -145,10 +146,11 @@ export function copyStore(from: string, to: string): void {
   cpSync(from, to, { recursive: true })
 }
 
-/** LevelDB's files of the store whose names match. */
+/** LevelDB's files of the store whose names match, without tables that it has replaced already. */
 export function storeFiles(folder: string, names: RegExp): string[] {
+  const live = liveTables(join(folder, 'store'))
   return readdirSync(join(folder, 'store'))
-    .filter((name) => names.test(name))
+    .filter((name) => names.test(name) && (!name.endsWith('.ldb') || live?.has(Number.parseInt(name, 10)) === true))
     .toSorted()
     .map((name) => join('store', name))
 }

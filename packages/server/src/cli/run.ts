@@ -3,6 +3,8 @@
 import type { Config } from '../config.ts'
 import { createServer, type Server, type ServerTools } from '../server.ts'
 
+const interruptMs = 2_000
+
 /** Runs until a signal. Resolves to the exit code. `started` runs once the server takes traffic. */
 export async function run(
   config: Config,
@@ -21,8 +23,10 @@ export async function run(
       ended.resolve(1)
       return
     }
-    console.error(`nitka: ${signal}, draining for up to ${config.drainMs / 1000} s; once more to end now`)
-    server.stop().then(
+    // Somebody at a keyboard is not kept waiting.
+    const drainMs = signal === 'SIGINT' ? Math.min(config.drainMs, interruptMs) : config.drainMs
+    console.error(`nitka: ${signal}, draining for up to ${drainMs / 1000} s; once more to end now`)
+    server.stop(drainMs).then(
       () => ended.resolve(0),
       (error: unknown) => ended.reject(error),
     )

@@ -8,7 +8,7 @@ import type { Pulse } from '../fanout/pulse.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
 import type { LogMessage } from '../log/feed.ts'
 import type { DraftAppend, Joined, Log } from '../log/log.ts'
-import type { Appended, LogPage } from '../log/log-store.ts'
+import type { Appended, LogPage, MissingRange } from '../log/log-store.ts'
 import type { Clock } from '../world.ts'
 import { deviceCursors, Inbox, type Place } from './inbox.ts'
 import { logOf, type SystemSend, systemDraft, systemThread, type UserSend, userDrafts, userThread } from './messages.ts'
@@ -47,6 +47,15 @@ export interface DirectJoined extends Joined, Unread {
   readonly took: (offset: number) => void
   /** May be called twice. */
   readonly close: () => void
+}
+
+export interface DirectReceiver {
+  readonly recipient: Recipient
+  readonly encoder: Encoder<LogMessage>
+  /** The store does not answer; nothing more follows. */
+  readonly failed: (error: unknown) => void
+  /** Entries were passed over because the store cannot serve them. */
+  readonly missing: (ranges: readonly MissingRange[]) => void
 }
 
 export interface DirectOptions {
@@ -137,11 +146,12 @@ export class Direct {
     user: string,
     device: string,
     since: Position | undefined,
-    receiver: { recipient: Recipient; encoder: Encoder<LogMessage>; failed: (error: unknown) => void },
+    receiver: DirectReceiver,
   ): Promise<DirectJoined> {
     const { took, release } = this.#inbox(user).hold(device)
     try {
-      const events = { taken: took, failed: receiver.failed }
+      const { failed, missing } = receiver
+      const events = { taken: took, failed, missing }
       const joined = await this.#log.join(logOf(user), since, { ...receiver, events })
       const marker = await this.unread(user)
       const close = (): void => {

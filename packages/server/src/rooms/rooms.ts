@@ -16,7 +16,7 @@ import type { Pulse } from '../fanout/pulse.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
 import type { LogMessage } from '../log/feed.ts'
 import type { DraftAppend, Joined, Log } from '../log/log.ts'
-import type { Appended, LogPage } from '../log/log-store.ts'
+import type { Appended, LogPage, MissingRange } from '../log/log-store.ts'
 import { payloadText } from '../log/payload.ts'
 import type { Clock } from '../world.ts'
 import type { RoomEvent } from './events.ts'
@@ -41,6 +41,8 @@ export interface Guest {
   readonly removed: () => void
   /** The store does not answer; the place is closed. */
   readonly failed: (error: unknown) => void
+  /** Entries were passed over because the store cannot serve them. */
+  readonly missing?: (ranges: readonly MissingRange[]) => void
 }
 
 export interface RoomJoined extends Joined {
@@ -209,8 +211,9 @@ export class Rooms {
   /** Joins with one connection: what was missed since a position, and then what comes. See `Log.join`. */
   async join(id: string, since: Position | undefined, guest: Guest): Promise<RoomJoined> {
     const room = await this.admit(guest.user, id)
-    const { recipient, entries: encoder, failed } = guest
-    const joined = await this.#log.join(logOf(id), since, { recipient, encoder, events: { failed } })
+    const { recipient, entries: encoder, failed, missing } = guest
+    const events = missing === undefined ? { failed } : { failed, missing }
+    const joined = await this.#log.join(logOf(id), since, { recipient, encoder, events })
     // A removal that ran while the log was read has found no place to close.
     if (!(await this.#directory.isMember(id, guest.user))) {
       joined.subscription.close()

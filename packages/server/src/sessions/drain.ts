@@ -20,7 +20,7 @@ export async function drainSessions(registry: Registry, clock: Clock, windowMs: 
   sessions.forEach((session, index) => {
     const afterMs = sessions.length < 2 ? 0 : Math.floor((spreadMs * index) / sessions.length)
     session.dialect?.draining(afterMs)
-    clock.after(afterMs + Math.min(hintMs, windowMs), () => session.close('restart', 'the server restarts; come back'))
+    clock.after(afterMs + Math.min(hintMs, windowMs), () => session.finish('restart', 'the server restarts; come back'))
   })
   while (registry.size > 0 && clock.monotonic() - start < windowMs) await sleep(clock, 20)
   for (const session of [...registry.sessions]) terminate(session)

@@ -22,6 +22,8 @@ export interface Tap {
 export class Intake {
   /** Times that reading was held back. */
   held = 0
+  /** Told each time that the last call under way was answered. */
+  onIdle: (() => void) | undefined
   readonly #clock: Clock
   readonly #limits: IntakeLimits
   readonly #tap: Tap
@@ -43,6 +45,11 @@ export class Intake {
   /** Whether this side holds the peer back: its silence is then no sign of death. */
   get holding(): boolean {
     return this.#reasons !== 0
+  }
+
+  /** Calls under way. */
+  get unanswered(): number {
+    return this.#unanswered
   }
 
   /** Counts one message against the rate. */
@@ -75,6 +82,7 @@ export class Intake {
     const few = unansweredMax === 0 || this.#unanswered < unansweredMax
     const small = unansweredBytes === 0 || this.#unansweredBytes < unansweredBytes
     if (few && small) this.#release(unanswered)
+    if (this.#unanswered === 0) this.onIdle?.()
   }
 
   /** The outbox is full: who does not read its answers is not read from. */

@@ -29,6 +29,7 @@ export class Session implements Recipient {
   onEnd: ((session: Session) => void) | undefined
   #user: string | undefined
   #dialect: Dialect | undefined
+  #finishing = false
   readonly #outbox: Outbox
   #cleanups = new Set<() => void>()
 
@@ -113,6 +114,19 @@ export class Session implements Recipient {
     this.#end(reason)
     this.#outbox.close()
     this.wire.close(reason, text)
+  }
+
+  /** Takes nothing more, answers what is under way, then closes. */
+  finish(reason: CloseReason, text: string = closeCodes[reason].doc): void {
+    if (this.#finishing) return
+    this.#finishing = true
+    if (this.intake.unanswered === 0) return this.close(reason, text)
+    this.intake.onIdle = () => this.close(reason, text)
+  }
+
+  /** Whether messages are still taken. */
+  get listening(): boolean {
+    return this.ended === undefined && !this.#finishing
   }
 
   /** The transport says that the connection is gone. */

@@ -12,6 +12,7 @@ import type { OriginGuard } from '../sessions/origin.ts'
 import type { Registry } from '../sessions/registry.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Wire } from '../sessions/wire.ts'
+import { type Clock, sleep } from '../world.ts'
 import { problemOf } from './http/problem.ts'
 import { matchPath } from './path.ts'
 import { WebSocketWire } from './websocket-wire.ts'
@@ -31,6 +32,7 @@ export interface WebSocketDoorOptions {
 export class WebSocketDoor {
   readonly #options: WebSocketDoorOptions
   readonly #server: WebSocketServer
+  readonly #sockets = new Set<WebSocket>()
 
   constructor(options: WebSocketDoorOptions) {
     this.#options = options
@@ -55,6 +57,13 @@ export class WebSocketDoor {
       if (error.code === 'internal') this.#options.onError(thrown, 'upgrade')
       refuse(socket, error)
     })
+  }
+
+  /** Resolves when the goodbyes are through, or after `ms`, when it ends what is left. */
+  async settle(clock: Clock, ms: number): Promise<void> {
+    const start = clock.monotonic()
+    while (this.#sockets.size > 0 && clock.monotonic() - start < ms) await sleep(clock, 10)
+    for (const ws of this.#sockets) ws.terminate()
   }
 
   async #take(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
@@ -98,11 +107,15 @@ export class WebSocketDoor {
     const { newSession, registry, onMessage } = this.#options
     const session = newSession({ ...who, wire: new WebSocketWire(ws, socket) })
     registry.add(session)
-    ws.on('close', () => session.gone())
+    this.#sockets.add(ws)
+    ws.on('close', () => {
+      this.#sockets.delete(ws)
+      session.gone()
+    })
     const dialect = endpoint.open(session, asked)
     session.speak(dialect)
     ws.on('message', (data: RawData, isBinary: boolean) => {
-      if (session.ended !== undefined) return
+      if (!session.listening) return
       const bytes = data as Buffer
       onMessage(bytes.length)
       session.intake.count()

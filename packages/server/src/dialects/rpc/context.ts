@@ -2,7 +2,7 @@
 
 import type { CallName } from '@nitka/protocol/schemas'
 import type { Direct, DirectJoined } from '../../direct/direct.ts'
-import type { LogStore } from '../../log/log-store.ts'
+import type { LogStore, MissingRange } from '../../log/log-store.ts'
 import type { Relay, RelayMember } from '../../relay/relay.ts'
 import type { RoomJoined, Rooms } from '../../rooms/rooms.ts'
 import type { Authenticator, Authorize, Permits } from '../../sessions/auth.ts'
@@ -34,8 +34,10 @@ export interface RpcContext {
   direct: DirectJoined | undefined
   /** Begins what a known user hears without asking. */
   welcome(): void
-  /** Entries of a followed log were lost. */
+  /** A subscription ended because the store does not answer. */
   failed(error: unknown): void
+  /** Tells that entries of a followed log cannot be served. */
+  missing(log: string, ranges: readonly MissingRange[]): void
 }
 
 /** JSON text that a handler built itself. */

@@ -3,6 +3,7 @@
 import type { Position, UserId } from '@nitka/protocol'
 import type { HistoryQuery } from '../../direct/direct.ts'
 import { messageText } from '../../direct/messages.ts'
+import type { MissingRange } from '../../log/log-store.ts'
 import { nextOf } from '../../log/paging.ts'
 import { Answer, type Handlers, RawJson, type RpcContext } from './context.ts'
 import { rpcDirectEncoder } from './encoders.ts'
@@ -22,7 +23,12 @@ export const directCalls: Handlers<'direct'> = {
 
   async 'direct.resume'(context: RpcContext, { since }: { since?: Position }) {
     const { session, services } = context
-    const receiver = { recipient: session, encoder: rpcDirectEncoder(session.wire.framing), failed: context.failed }
+    const receiver = {
+      recipient: session,
+      encoder: rpcDirectEncoder(session.wire.framing),
+      failed: context.failed,
+      missing: (ranges: readonly MissingRange[]) => context.missing(`user:${session.user}`, ranges),
+    }
     const joined = await services.direct.join(session.user, session.device, since, receiver)
     context.direct?.close()
     context.direct = joined

@@ -46,6 +46,7 @@ export const roomCalls: Handlers<'rooms'> = {
       events: rpcRoomEventEncoder(framing),
       removed: () => rooms.delete(room),
       failed: context.failed,
+      missing: (ranges) => context.missing(`room:${room}`, ranges),
     })
     rooms.get(room)?.close()
     rooms.set(room, joined)

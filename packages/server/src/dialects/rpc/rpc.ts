@@ -59,6 +59,7 @@ export class Rpc implements Dialect {
         services.onInternal(error, 'subscription')
         session.close('internal', 'the store does not answer')
       },
+      missing: (log, missing) => session.reply(notification('session.missing', JSON.stringify({ log, missing }))),
     }
     this.#context.welcome()
   }

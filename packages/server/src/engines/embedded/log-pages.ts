@@ -59,11 +59,14 @@ export async function readPage(
   return finish(asked, known, await plainEntries(view, log, clip(asked, known), rows))
 }
 
+/** Both ends included, in walking order. */
+type Run = readonly [number, number]
+
 /** What was found walking the bounds, in walking order, and how far the walk came. */
 interface Walk {
   readonly entries: Entry[]
-  /** Offsets passed that cannot be served. */
-  readonly damaged: number[]
+  /** Offsets passed that cannot be served: runs of them, in walking order. */
+  readonly damaged: Run[]
   /** Whether the walk came to the end of its bounds. */
   readonly ended: boolean
 }
@@ -88,29 +91,34 @@ function entryRows(view: ReadView, log: LogHead, bounds: Bounds, resume: number 
 /** Walks the entries themselves. `rows` is the first piece, read before the state was known. */
 async function plainEntries(view: ReadView, log: LogHead, bounds: Bounds, rows: readonly Row[]): Promise<Walk> {
   const entries: Entry[] = []
-  const damaged: number[] = []
-  const step = bounds.upwards ? 1 : -1
-  let expected = bounds.upwards ? bounds.from : bounds.to
+  const damaged: Run[] = []
+  const { upwards } = bounds
+  const step = upwards ? 1 : -1
+  const end = upwards ? bounds.to + 1 : bounds.from - 1
+  let expected = upwards ? bounds.from : bounds.to
   let bytes = 0
   const inside = () => expected >= bounds.from && expected <= bounds.to
+  const skipTo = (offset: number) => {
+    if (inside() && expected !== offset) damaged.push([expected, offset - step])
+    expected = offset
+  }
   for (let piece = rows; inside(); piece = await entryRows(view, log, bounds, expected)) {
     if (piece.length === 0) {
-      for (; inside(); expected += step) damaged.push(expected)
+      skipTo(end)
       break
     }
     for (const [at, value] of piece) {
       const offset = lastNumber(at)
       if (offset < bounds.from || offset > bounds.to) {
-        // Beyond the state of this view (or below its first): not part of the page. Nothing further inside follows it.
-        if (bounds.upwards ? offset > bounds.to : offset < bounds.from)
-          for (; inside(); expected += step) damaged.push(expected)
+        // Beyond the state of this view, or below its first: not part of the page. Nothing inside follows what lies beyond.
+        if (upwards ? offset > bounds.to : offset < bounds.from) skipTo(end)
         continue
       }
       if (entries.length >= bounds.limit || bytes > pageBytesMax) return { entries, damaged, ended: false }
-      for (; expected !== offset; expected += step) damaged.push(expected)
+      skipTo(offset)
       expected += step
       const body = view.opened(at, value)
-      if (body === undefined) damaged.push(offset)
+      if (body === undefined) damaged.push([offset, offset])
       else entries.push(readEntry(body, offset))
       bytes += at.length + value.length
     }
@@ -122,7 +130,7 @@ async function plainEntries(view: ReadView, log: LogHead, bounds: Bounds, rows: 
 /** Walks the index of one thread, then gets the entries. */
 async function threadEntries(view: ReadView, log: LogHead, thread: string, bounds: Bounds): Promise<Walk> {
   const entries: Entry[] = []
-  const damaged: number[] = []
+  const damaged: Run[] = []
   if (bounds.from > bounds.to) return { entries, damaged, ended: true }
   const prefix = key(spaces.thread, log.bytes, counted(nameBytes(thread, 'thread', 255)))
   const rows = await view.rows({
@@ -145,7 +153,7 @@ async function threadEntries(view: ReadView, log: LogHead, thread: string, bound
   for (const [i, offset] of offsets.entries()) {
     const [at, value] = [keys[i], values[i]]
     const body = at === undefined || value === undefined ? undefined : view.opened(at, value)
-    if (body === undefined) damaged.push(offset)
+    if (body === undefined) damaged.push([offset, offset])
     else entries.push(readEntry(body, offset))
   }
   return { entries, damaged, ended: taken === rows.length }
@@ -158,10 +166,11 @@ function finish(asked: Bounds, state: LogState, walk: Walk): LogPage {
   const trimmedTo = Math.min(asked.to, state.first - 1)
   const sawTrimmed = asked.upwards || walk.ended
   if (sawTrimmed && asked.from <= trimmedTo) missing.push({ from: asked.from, to: trimmedTo, reason: 'trimmed' })
-  for (const offset of walk.damaged.sort((a, b) => a - b)) {
+  const runs = walk.damaged.map(([a, b]): Run => [Math.min(a, b), Math.max(a, b)])
+  for (const [from, to] of runs.sort(([a], [b]) => a - b)) {
     const last = missing.at(-1)
-    if (last?.reason === 'damaged' && last.to === offset - 1) missing.splice(-1, 1, { ...last, to: offset })
-    else missing.push({ from: offset, to: offset, reason: 'damaged' })
+    if (last?.reason === 'damaged' && last.to === from - 1) missing.splice(-1, 1, { ...last, to })
+    else missing.push({ from, to, reason: 'damaged' })
   }
   return { entries, more: !walk.ended, missing, state }
 }

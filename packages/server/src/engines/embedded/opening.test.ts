@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { openStoreIn, storeFolder } from '../../../testing/store-folder.ts'
-import { copyStore } from '../../../testing/store-image.ts'
+import { copyStore, makeStore } from '../../../testing/store-image.ts'
 import { entry, room } from '../conformance/log-fixtures.ts'
 import { link } from './chain.ts'
 import type { Disk } from './disk.ts'
 import { openDisk } from './disk.ts'
 import { Mark } from './mark.ts'
 import { writeMeta } from './schema.ts'
+import { tableFiles } from './tables.ts'
 
 const lobby = room('lobby')
 const level = { cacheBytes: 65_536, writeBufferBytes: 65_536, create: false }
@@ -160,4 +161,17 @@ test('a store that was never finished is made anew', async (t) => {
   writeFileSync(join(folder, 'committed'), bytes)
   await (await openDisk(join(folder, 'store'), { ...level, create: true })).close()
   await (await openStoreIn(folder)).close()
+})
+
+test('a damaged table is refused before LevelDB touches a file', async (t) => {
+  const folder = storeFolder(t)
+  await makeStore(folder, 300, 65_536)
+  const [file] = tableFiles(join(folder, 'store'))
+  assert.ok(file)
+  const bytes = readFileSync(file.path)
+  bytes.writeUInt8((bytes[100] ?? 0) ^ 16, 100)
+  writeFileSync(file.path, bytes)
+  const before = readdirSync(join(folder, 'store')).toSorted()
+  await assert.rejects(openStoreIn(folder), /the table \d+\.ldb is damaged: .*: restore a backup/)
+  assert.deepEqual(readdirSync(join(folder, 'store')).toSorted(), before)
 })

@@ -10,7 +10,7 @@ import type { Relay } from '../../relay/relay.ts'
 import { type Authorize, demand } from '../../sessions/auth.ts'
 import { trace, traceAnswer, traceForUser } from '../../trace/trace.ts'
 import { asyncApi } from './asyncapi.ts'
-import type { WhoOf } from './server.ts'
+import { livenessPaths, type WhoOf } from './server.ts'
 
 interface OperationRoutes {
   readonly metrics: Metrics
@@ -66,7 +66,7 @@ export function operationRoutes(http: FastifyInstance, parts: OperationRoutes): 
 
 function health(http: FastifyInstance, { unready, durability }: OperationRoutes): void {
   const alive = async (): Promise<unknown> => ({ status: 'ok' })
-  for (const path of ['/healthz', '/livez', '/health']) {
+  for (const path of livenessPaths) {
     http.get(path, { schema: { tags: ['operation'], summary: 'Whether the process answers' } }, alive)
   }
   http.get(

@@ -17,6 +17,10 @@ export interface HttpDoorOptions {
   readonly routes: (http: FastifyInstance) => void
 }
 
+/** Whether the process lives, and whether it can take traffic. */
+export const livenessPaths = ['/healthz', '/livez', '/health'] as const
+const probes: ReadonlySet<string> = new Set([...livenessPaths, '/readyz'])
+
 /** How requests say who they come from. */
 export type WhoOf = (request: FastifyRequest) => Promise<string | undefined>
 
@@ -40,8 +44,7 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
     keepAliveTimeout: 5_000,
     routerOptions: { maxParamLength: 400, ignoreTrailingSlash: false },
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 },
-    // Upgrades and the drain end connections themselves.
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
   })
   http.setValidatorCompiler(validatorCompiler)
   // What leaves is built by us and may hold JSON text as it was stored: it is not serialized a second time by schema.
@@ -58,7 +61,11 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
     const error = new NitkaError('not-found', `nothing is served at ${request.method} ${request.url.slice(0, 200)}`)
     return sendProblem(error, error, request, reply, options.lines)
   })
-  http.addHook('onRequest', async (request) => options.guard.check(request.headers.host, request.headers.origin))
+  http.addHook('onRequest', async (request) => {
+    const { host, origin } = request.headers
+    // Probes come by address, with whatever Host; they learn nothing.
+    if (!probes.has(request.url)) options.guard.check(host, origin)
+  })
   await http.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
@@ -104,4 +111,23 @@ function sendProblem(
   if (errors[error.code].retry === 'later') void reply.header('retry-after', '1')
   const body = JSON.stringify(problemOf(error))
   return reply.code(errors[error.code].http).type('application/problem+json; charset=utf-8').send(Buffer.from(body))
+}
+
+/**
+ * Takes requests from now on.
+ * @throws NitkaError `invalid` in one line for a person: the address cannot be used, and what to do
+ */
+export async function listen(http: FastifyInstance, { host, port }: { host: string; port: number }): Promise<void> {
+  const hints: Readonly<Record<string, string>> = {
+    EADDRINUSE: `port ${port} on ${host} is in use; stop what uses it, or choose another with --port`,
+    EACCES: `port ${port} may not be opened by this user; choose one from 1024 on`,
+    EADDRNOTAVAIL: `this machine has no address ${host}; choose another with --host`,
+    ENOTFOUND: `the host ${host} is not known; choose another with --host`,
+  }
+  try {
+    await http.listen({ host, port })
+  } catch (error) {
+    const hint = hints[(error as NodeJS.ErrnoException).code ?? '']
+    throw hint === undefined ? error : new NitkaError('invalid', hint, { cause: error })
+  }
 }
