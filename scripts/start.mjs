@@ -17,7 +17,7 @@ process.on('SIGTERM', () => child?.kill('SIGTERM'))
 
 if (!installed()) {
   console.log('start: the dependencies are missing or older than package-lock.json, running npm ci')
-  const code = await run('npm', ['ci', '--no-audit', '--no-fund'])
+  const code = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
   if (code !== 0) process.exit(code)
 }
 if (!existsSync(pinnedNode)) {

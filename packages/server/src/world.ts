@@ -50,7 +50,7 @@ export const realClock: Clock = {
   },
 }
 
-export const realRandom: Random = {
+const realRandom: Random = {
   bytes: (length) => randomBytes(length),
   fraction: () => Math.random(),
 }

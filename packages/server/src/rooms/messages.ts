@@ -2,6 +2,7 @@
 
 import type { LiveEntry } from '../log/feed.ts'
 import type { LogName } from '../log/log-store.ts'
+import type { Room } from './room-directory.ts'
 
 export function logOf(room: string): LogName {
   return { kind: 'room', id: room }
@@ -12,4 +13,9 @@ export function entryText(room: string, entry: LiveEntry): string {
   const { offset, id, sender, body, time, clientId } = entry
   const client = clientId === undefined ? '' : `,"clientId":${JSON.stringify(clientId)}`
   return `{"offset":${offset},"id":"${id}","room":"${room}","from":${JSON.stringify(sender)},"message":${body},"time":"${new Date(time).toISOString()}"${client}}`
+}
+
+/** A room as every dialect shows it: its time as RFC 3339. */
+export function roomAnswer(room: Room): unknown {
+  return { ...room, time: new Date(room.time).toISOString() }
 }

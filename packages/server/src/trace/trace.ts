@@ -36,7 +36,7 @@ export async function trace(store: LogStore, log: LogName, id: string): Promise<
 }
 
 /** The log in which a user's message arrived: the partner's, when the entry is the user's own copy. */
-export function receiverOf(entry: Entry, log: LogName): LogName {
+function receiverOf(entry: Entry, log: LogName): LogName {
   const partner = entry.thread?.startsWith('u:') ? entry.thread.slice(2) : undefined
   if (log.kind !== 'user' || entry.sender !== log.id || partner === undefined) return log
   return { kind: 'user', id: partner }

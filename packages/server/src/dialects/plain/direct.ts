@@ -12,9 +12,7 @@ import { textEncoder } from '../encoders.ts'
 import { Replies } from './replies.ts'
 
 /** What came for the user; what the user sent from elsewhere is left out. */
-export const plainDirectEncoder = textEncoder<LogMessage>((message) =>
-  isSentCopy(message) ? '' : messageText(message.entry),
-)
+const plainDirectEncoder = textEncoder<LogMessage>((message) => (isSentCopy(message) ? '' : messageText(message.entry)))
 
 /** Whether the client asks if somebody is there. */
 export function isHeartbeat(text: Buffer): boolean {

@@ -10,7 +10,7 @@ import { perFraming } from '../encoders.ts'
 /** The channel of `/relay`. */
 const defaultChannel = 'default'
 
-export const relayEncoder = perFraming<RelayMessage>((framing) => ({
+const relayEncoder = perFraming<RelayMessage>((framing) => ({
   encode: (messages) => framing.payloads(messages),
 }))
 

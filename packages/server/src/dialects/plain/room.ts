@@ -10,7 +10,7 @@ import { textEncoder } from '../encoders.ts'
 import { isHeartbeat } from './direct.ts'
 import { Replies } from './replies.ts'
 
-export const plainRoomEncoder = textEncoder<LogMessage>(({ log, entry }) => entryText(log.id, entry))
+const plainRoomEncoder = textEncoder<LogMessage>(({ log, entry }) => entryText(log.id, entry))
 
 /** `/rooms/:room/ws`, optionally `?since=<offset>`. */
 export function roomEndpoint(rooms: Rooms, onInternal: (error: unknown) => void): Endpoint {

@@ -2,8 +2,7 @@
 
 import type { Position } from '@nitka/protocol'
 import { nextOf } from '../../log/paging.ts'
-import { entryText } from '../../rooms/messages.ts'
-import type { Room } from '../../rooms/room-directory.ts'
+import { entryText, roomAnswer } from '../../rooms/messages.ts'
 import { Answer, type Handlers, RawJson, type RpcContext } from './context.ts'
 import { rpcRoomEncoder, rpcRoomEventEncoder } from './encoders.ts'
 import { demandSubscription, recoveryText } from './subscriptions.ts'
@@ -114,9 +113,4 @@ export const roomCalls: Handlers<'rooms'> = {
   async 'rooms.presence'({ session, services }: RpcContext, { room }: { room: string }) {
     return { presence: await services.rooms.present(session.user, room) }
   },
-}
-
-/** A room with its time as RFC 3339. */
-export function roomAnswer(room: Room): unknown {
-  return { ...room, time: new Date(room.time).toISOString() }
 }

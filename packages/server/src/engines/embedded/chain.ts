@@ -6,7 +6,7 @@ import type { Disk, Write } from './disk.ts'
 import { beyond, key, spaces } from './keys.ts'
 import { seal, unseal } from './values.ts'
 
-export const ringSize = 65_536
+const ringSize = 65_536
 
 /** Where the chain stands in a store just opened. */
 export interface ChainRead {

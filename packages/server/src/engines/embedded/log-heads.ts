@@ -93,7 +93,7 @@ export function readState(at: Buffer, value: Buffer | undefined, epoch: string):
 }
 
 /** All keys of entries of a log. */
-export function entryRange(entryPrefix: Buffer): { readonly from: Buffer; readonly to: Buffer } {
+function entryRange(entryPrefix: Buffer): { readonly from: Buffer; readonly to: Buffer } {
   return { from: entryPrefix, to: beyond(entryPrefix) }
 }
 

@@ -210,7 +210,7 @@ function droppedLines(folder: string): number {
 function refuse(dataDir: string, what: string): NitkaError {
   return new NitkaError(
     'damaged',
-    `${dataDir}: ${what}: restore a backup, or open once with acceptLoss to go on without (see docs/storage.md)`,
+    `${dataDir}: ${what}: restore a backup, or start once with --accept-loss to go on without (see docs/storage.md)`,
   )
 }
 

@@ -8,6 +8,7 @@ import type { Draft, Operation, Slot } from './draft.ts'
 import { beyond, counted, justAfter, key, nameBytes, spaces } from './keys.ts'
 import { checkLimit } from './log-pages.ts'
 import type { Reader, ReadView } from './reader.ts'
+import { RoomCache } from './room-cache.ts'
 import { Parts } from './values.ts'
 
 interface RoomRecord {
@@ -18,6 +19,7 @@ interface RoomRecord {
 export class EmbeddedRoomDirectory implements RoomDirectory {
   readonly #committer: Committer
   readonly #reader: Reader
+  readonly #cache = new RoomCache<Room>()
 
   constructor(committer: Committer, reader: Reader) {
     this.#committer = committer
@@ -26,15 +28,16 @@ export class EmbeddedRoomDirectory implements RoomDirectory {
 
   async create(room: Room, limits: { readonly roomsPerUserMax: number }): Promise<void> {
     const member = { user: room.creator, time: room.time }
-    await this.#committer.submit(
-      new JoinOperation({ ...limits, create: room, id: room.id, member, membersPerRoomMax: 0 }),
-    )
+    const join = new JoinOperation({ ...limits, create: room, id: room.id, member, membersPerRoomMax: 0 })
+    await this.#change(join, room.id, room.creator)
   }
 
   async get(id: string): Promise<Room | undefined> {
-    const at = roomKey(id)
-    const body = await this.#reader.view((view) => view.body(at))
-    return body === undefined ? undefined : readRoom(id, body).room
+    return this.#cache.room(id, async () => {
+      const at = roomKey(id)
+      const body = await this.#reader.view((view) => view.body(at))
+      return body === undefined ? undefined : readRoom(id, body).room
+    })
   }
 
   async list(user: string, after: string | undefined, limit: number): Promise<readonly Room[]> {
@@ -65,8 +68,10 @@ export class EmbeddedRoomDirectory implements RoomDirectory {
   }
 
   async isMember(id: string, user: string): Promise<boolean> {
-    const at = memberKey(id, user)
-    return (await this.#reader.view((view) => view.body(at))) !== undefined
+    return this.#cache.member(id, user, async () => {
+      const at = memberKey(id, user)
+      return (await this.#reader.view((view) => view.body(at))) !== undefined
+    })
   }
 
   async add(
@@ -74,11 +79,19 @@ export class EmbeddedRoomDirectory implements RoomDirectory {
     member: Member,
     limits: { readonly membersPerRoomMax: number; readonly roomsPerUserMax: number },
   ): Promise<boolean> {
-    return this.#committer.submit(new JoinOperation({ ...limits, create: undefined, id, member }))
+    return this.#change(new JoinOperation({ ...limits, create: undefined, id, member }), id, member.user)
   }
 
   async remove(id: string, user: string): Promise<boolean> {
-    return this.#committer.submit(new LeaveOperation(id, user))
+    return this.#change(new LeaveOperation(id, user), id, user)
+  }
+
+  async #change<Result>(operation: Operation<Result>, id: string, user: string): Promise<Result> {
+    try {
+      return await this.#committer.submit(operation)
+    } finally {
+      this.#cache.changed(id, user)
+    }
   }
 }
 

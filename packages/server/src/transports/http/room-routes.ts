@@ -5,8 +5,7 @@ import { http as bodies, values } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { nextOf } from '../../log/paging.ts'
-import { entryText } from '../../rooms/messages.ts'
-import type { Room } from '../../rooms/room-directory.ts'
+import { entryText, roomAnswer } from '../../rooms/messages.ts'
 import type { Rooms } from '../../rooms/rooms.ts'
 import { type Authorize, demand } from '../../sessions/auth.ts'
 import { sendJson, type WhoOf } from './server.ts'
@@ -47,7 +46,7 @@ function aboutRooms(http: FastifyInstance, { rooms, who, authorize }: RoomRoutes
     async (request: In<Static<typeof bodies.CreateRoom>>, reply) => {
       const user = await callerOf(who, request)
       await demand(authorize, user, 'rooms.create', request.body.id ?? '')
-      return reply.code(201).send(answerOf(await rooms.create(user, request.body)))
+      return reply.code(201).send(roomAnswer(await rooms.create(user, request.body)))
     },
   )
   http.get(
@@ -56,7 +55,7 @@ function aboutRooms(http: FastifyInstance, { rooms, who, authorize }: RoomRoutes
     async (request: In<unknown, Static<typeof bodies.NamePage>>) => {
       const { after, limit = pageDefault } = request.query
       const list = await rooms.list(await callerOf(who, request), after, limit)
-      return { rooms: list.map(answerOf), next: list.length < limit ? null : (list.at(-1)?.id ?? null) }
+      return { rooms: list.map(roomAnswer), next: list.length < limit ? null : (list.at(-1)?.id ?? null) }
     },
   )
   http.get(
@@ -70,7 +69,7 @@ function aboutRooms(http: FastifyInstance, { rooms, who, authorize }: RoomRoutes
         response: { 200: values.Room },
       },
     },
-    async (request: In) => answerOf(await rooms.get(await callerOf(who, request), request.params.room)),
+    async (request: In) => roomAnswer(await rooms.get(await callerOf(who, request), request.params.room)),
   )
   http.get(
     '/rooms/:room/presence',
@@ -198,8 +197,4 @@ export async function callerOf(who: WhoOf, request: FastifyRequest): Promise<str
   const user = await who(request)
   if (user === undefined) throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
   return user
-}
-
-function answerOf(room: Room): unknown {
-  return { ...room, time: new Date(room.time).toISOString() }
 }
