@@ -86,6 +86,7 @@ export class Server {
   readonly #world: World
   readonly #closers: readonly (() => unknown)[]
   #draining = false
+  #leaving = false
   #stopping: Promise<void> | undefined
 
   constructor(
@@ -119,8 +120,14 @@ export class Server {
     return `http://${family === 'IPv6' && bare === address ? `[${bare}]` : bare}:${port}`
   }
 
+  /** Not ready: balancers should look elsewhere. */
   get draining(): boolean {
     return this.#draining
+  }
+
+  /** Nobody new is taken; the port stays open, so that probes hear why. */
+  get leaving(): boolean {
+    return this.#leaving
   }
 
   /**
@@ -139,9 +146,9 @@ export class Server {
 
   async #stop(drainMs: number): Promise<void> {
     this.#draining = true
-    if (drainMs > 0 && this.#config.preStopMs > 0) await sleep(this.#world.clock, this.#config.preStopMs)
-    this.http.server.close()
     const { clock } = this.#world
+    if (drainMs > 0 && this.#config.preStopMs > 0) await sleep(clock, this.#config.preStopMs)
+    this.#leaving = true
     await drainSessions(this.registry, clock, drainMs)
     await this.#door.settle(clock, drainMs === 0 ? 0 : goodbyeMs)
     const late = clock.after(goodbyeMs, () => this.http.server.closeAllConnections())
@@ -198,17 +205,9 @@ async function assemble(
     tools.onFatal?.(cause)
   }
   const unready = (): string | undefined => (server.draining ? 'draining' : engine.unhealthy())
-  const { http, door } = await openDoors({
-    config,
-    world,
-    engine,
-    lines,
-    tools,
-    services,
-    registry,
-    heartbeat,
-    unready,
-  })
+  const leaving = (): boolean => server.leaving
+  const parts = { config, world, engine, lines, tools, services, registry, heartbeat, unready, leaving }
+  const { http, door } = await openDoors(parts)
   const server: Server = new Server({ direct, rooms, relay, registry, http, door }, config, world, [
     () => heartbeat.close(),
     () => undelivered?.close(),
@@ -261,6 +260,7 @@ interface DoorParts {
   readonly registry: Registry
   readonly heartbeat: Heartbeat
   readonly unready: () => string | undefined
+  readonly leaving: () => boolean
 }
 
 async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; door: WebSocketDoor }> {
@@ -303,7 +303,7 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
     const { logs: store, durability } = engine
     operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, page: tools.page })
   }
-  const http = await openHttp({ guard, lines, bodyBytesMax, routes })
+  const http = await openHttp({ guard, lines, bodyBytesMax, leaving: parts.leaving, routes })
   http.server.on('upgrade', door.upgrade)
   return { http, door }
 }

@@ -3,7 +3,7 @@
 
 import { NitkaError } from '@nitka/protocol'
 import type { LogName, LogState } from '../../log/log-store.ts'
-import { beyond, key, logBytes, ordered, spaces } from './keys.ts'
+import { key, logBytes, ordered, spaces } from './keys.ts'
 import { Parts, unseal } from './values.ts'
 import type { Writer } from './writer.ts'
 
@@ -90,11 +90,6 @@ export function readState(at: Buffer, value: Buffer | undefined, epoch: string):
   const head = parts.number()
   const counted = parts.number()
   return { epoch, first, head, counted, headId: parts.name() }
-}
-
-/** All keys of entries of a log. */
-function entryRange(entryPrefix: Buffer): { readonly from: Buffer; readonly to: Buffer } {
-  return { from: entryPrefix, to: beyond(entryPrefix) }
 }
 
 /** The heads in memory, `max` of them, least recently used ones leaving first (second chance). */

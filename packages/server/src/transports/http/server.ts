@@ -13,6 +13,8 @@ export interface HttpDoorOptions {
   readonly guard: OriginGuard
   readonly lines: LogLines
   readonly bodyBytesMax: number
+  /** True: only probes are answered, everything else is sent away. */
+  readonly leaving: () => boolean
   /** Adds the routes. */
   readonly routes: (http: FastifyInstance) => void
 }
@@ -64,7 +66,9 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
   http.addHook('onRequest', async (request) => {
     const { host, origin } = request.headers
     // Probes come by address, with whatever Host; they learn nothing.
-    if (!probes.has(request.url)) options.guard.check(host, origin)
+    if (probes.has(request.url)) return
+    options.guard.check(host, origin)
+    if (options.leaving()) throw new NitkaError('draining', 'the server is stopping; come back')
   })
   await http.register(fastifySwagger, {
     openapi: {
