@@ -5,7 +5,7 @@ import { limits } from './limits.ts'
 
 /**
  * Parses text from outside.
- * @throws NitkaError `invalid` not JSON, nested deeper than 32, more than 1,000 keys, or a key `__proto__`
+ * @throws NitkaError `invalid` not JSON, nested deeper than 32, more than 1,000 keys, a key `__proto__`, or a number beyond 1.8e308
  */
 export function parseJson(text: string): unknown {
   let value: unknown
@@ -14,21 +14,24 @@ export function parseJson(text: string): unknown {
   } catch {
     throw new NitkaError('invalid', 'not JSON')
   }
-  if (typeof value === 'object' && value !== null) inspect(value, 1, { keys: 0 })
+  inspect(value, 1, { keys: 0 })
   return value
 }
 
-function inspect(value: object, depth: number, count: { keys: number }): void {
+function inspect(value: unknown, depth: number, count: { keys: number }): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new NitkaError('invalid', 'JSON has a number that is too large to be kept')
+  }
+  if (typeof value !== 'object' || value === null) return
   if (depth > limits.jsonDepth) throw new NitkaError('invalid', `JSON is nested deeper than ${limits.jsonDepth}`)
   if (Array.isArray(value)) {
-    for (const item of value) if (typeof item === 'object' && item !== null) inspect(item, depth + 1, count)
+    for (const item of value) inspect(item, depth + 1, count)
     return
   }
   for (const key of Object.keys(value)) {
     if (++count.keys > limits.jsonKeys) throw new NitkaError('invalid', `JSON has more than ${limits.jsonKeys} keys`)
     if (key === '__proto__') throw new NitkaError('invalid', 'JSON has a key "__proto__", which is not allowed')
-    const item = (value as Record<string, unknown>)[key]
-    if (typeof item === 'object' && item !== null) inspect(item, depth + 1, count)
+    inspect((value as Record<string, unknown>)[key], depth + 1, count)
   }
 }
 

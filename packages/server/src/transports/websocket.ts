@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { errors, NitkaError, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
+import { deviceName, errors, NitkaError, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../sessions/auth.ts'
 import type { Endpoint, EndpointRequest } from '../sessions/dialect.ts'
@@ -67,32 +67,41 @@ export class WebSocketDoor {
   }
 
   async #take(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { endpoints, authenticator, guard, registry } = this.#options
+    const { endpoints, guard, registry } = this.#options
     guard.check(request.headers.host, request.headers.origin)
     const url = parseTarget(request.url)
     const found = matchPath(endpoints, url.pathname)
     if (found === undefined) throw new NitkaError('not-found', `nothing is served at ${url.pathname.slice(0, 200)}`)
     const { endpoint, params } = found
     const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
-    const rpc = protocols.includes(rpcSubprotocol)
-    const user = await authenticator.identify({
-      query: url.searchParams,
-      authorization: request.headers.authorization,
-      protocols,
-      token: undefined,
-    })
-    if (user === undefined && (endpoint.identity === 'required' || (endpoint.identity === 'later' && !rpc))) {
-      throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
-    }
+    const asked: EndpointRequest = { params, query: url.searchParams, rpc: protocols.includes(rpcSubprotocol) }
+    const user = await this.#identify(request, endpoint, asked, protocols)
     const device = url.searchParams.get('device') ?? undefined
-    registry.admit(user ?? (endpoint.identity === 'optional' ? '' : undefined), socket.remoteAddress ?? '')
-    const asked: EndpointRequest = { params, query: url.searchParams, rpc }
+    if (device !== undefined) deviceName(device)
+    const address = socket.remoteAddress ?? ''
+    registry.admit(user, address)
     await endpoint.admit?.({ user, device }, asked)
+    // Others may have come in while the endpoint was asked.
+    registry.admit(user, address)
     if (socket.destroyed) return
     this.#server.handleUpgrade(request, socket, head, (ws) => {
-      const known = user ?? (endpoint.identity === 'optional' ? '' : undefined)
-      this.#open(ws, socket, endpoint, asked, { user: known, device: device ?? '' })
+      this.#open(ws, socket, endpoint, asked, { user, device: device ?? '' })
     })
+  }
+
+  /** The user; '' for nobody in particular where that is fine; undefined while the first message may still say. */
+  async #identify(
+    request: IncomingMessage,
+    endpoint: Endpoint,
+    { query, rpc }: EndpointRequest,
+    protocols: readonly string[],
+  ): Promise<string | undefined> {
+    const { authorization } = request.headers
+    const user = await this.#options.authenticator.identify({ query, authorization, protocols, token: undefined })
+    if (user !== undefined) return user
+    if (endpoint.identity === 'optional') return ''
+    if (endpoint.identity === 'later' && rpc) return undefined
+    throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
   }
 
   #open(
