@@ -5,10 +5,11 @@ import type { IdSource, Position, Recovery } from '@nitka/protocol'
 import { type Bus, type BusSubscription, subjectToken } from '../bus.ts'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
+import { Gate } from '../gate.ts'
 import type { Clock, Timer } from '../world.ts'
 import { Feed, type LiveEntry, type LogMessage } from './feed.ts'
 import type { Append, Appended, Entry, LogName, LogState, LogStore, NewEntry } from './log-store.ts'
-import { Gate, readPageMax } from './reading.ts'
+import { readPageMax, readsMax, readsWaitingMax } from './reading.ts'
 import { judge } from './recovery.ts'
 import { Subscription, type SubscriptionEvents } from './subscription.ts'
 
@@ -35,9 +36,6 @@ interface Receiver {
   readonly events?: SubscriptionEvents
 }
 
-/** Catch-up reads that run at one time. */
-const readsMax = 4
-
 export class Log {
   /** Entries appended through this node. */
   appended = 0
@@ -49,7 +47,7 @@ export class Log {
   readonly #clock: Clock
   readonly #ids: IdSource
   readonly #feeds = new Map<string, { feed: Feed; count: number; hints: BusSubscription }>()
-  readonly #gate = new Gate(readsMax)
+  readonly #gate = new Gate(readsMax, readsWaitingMax)
   readonly #sweep: Timer | undefined
 
   /** @param options `sweepMs`: how often followed logs are compared with the store, 0 where no other node writes */

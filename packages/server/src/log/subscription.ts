@@ -8,9 +8,10 @@
 import assert from 'node:assert'
 import type { Batch, Listener } from '../fanout/broadcast.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
+import type { Gate } from '../gate.ts'
 import type { Feed, LogMessage } from './feed.ts'
 import type { Entry, LogStore, MissingRange } from './log-store.ts'
-import { type Gate, readPageMax } from './reading.ts'
+import { readPageMax } from './reading.ts'
 
 const next = {
   reading: ['live', 'behind', 'ended'],

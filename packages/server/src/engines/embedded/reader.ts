@@ -2,20 +2,22 @@
 // as it does when writing.
 
 import { NitkaError } from '@nitka/protocol'
+import { Gate } from '../../gate.ts'
 import type { EngineCounters } from '../engine.ts'
 import type { Disk, Row, Scan, View } from './disk.ts'
-import { Gate } from './gate.ts'
 import type { Health } from './health.ts'
 import { unseal } from './values.ts'
 
-/** Reads at a time: commits share the four threads that libuv has. */
-const readsMax = 4
+/** Reads at a time: commits share the four threads that libuv has, and one is left for them. */
+const readsMax = 3
+/** Reads that wait for their turn. */
+const readsWaitingMax = 10_000
 
 export class Reader {
   readonly counters: EngineCounters
   readonly #disk: Disk
   readonly #health: Health
-  readonly #gate = new Gate(readsMax)
+  readonly #gate = new Gate(readsMax, readsWaitingMax)
 
   constructor(disk: Disk, health: Health, counters: EngineCounters) {
     this.#disk = disk
