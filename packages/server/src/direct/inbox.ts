@@ -16,6 +16,8 @@ import { logOf } from './messages.ts'
 /** How long a connection that does not read may keep the others waiting for what is pending. */
 const turnMs = 1_000
 
+const nothing = new Uint8Array(0)
+
 /** The cursors of a device ('' for clients that name none). */
 export function deviceCursors(device: string): { written: string; confirmed: string } {
   return { written: `written:${device}`, confirmed: `confirmed:${device}` }
@@ -112,7 +114,8 @@ class DeviceInbox {
     const { recipient, encoder } = place
     const events = {
       taken: (offset: number) => this.#took(offset),
-      live: () => this.turnOver(place),
+      // What it was handed counts as delivered once its socket has taken it: before that the next one would get it too.
+      live: () => recipient.deliver(nothing, () => this.turnOver(place)),
       failed: place.fail,
     }
     return this.#log.follow(logOf(this.#user), from, { recipient, encoder, events })

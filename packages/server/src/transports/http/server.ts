@@ -1,5 +1,6 @@
 // The HTTP door: Fastify with our schemas, problem documents, and the checks that every request passes.
 
+import type { Socket } from 'node:net'
 import fastifySwagger from '@fastify/swagger'
 import { errors, NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -47,6 +48,7 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
     routerOptions: { maxParamLength: 400, ignoreTrailingSlash: false },
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 },
     forceCloseConnections: 'idle',
+    clientErrorHandler: refuseUnreadable,
   })
   http.setValidatorCompiler(validatorCompiler)
   // What leaves is built by us and may hold JSON text as it was stored: it is not serialized a second time by schema.
@@ -88,6 +90,19 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
 /** Sends text that is JSON already. */
 export function sendJson(reply: FastifyReply, text: string, status = 200): FastifyReply {
   return reply.code(status).type('application/json; charset=utf-8').send(Buffer.from(text))
+}
+
+/** A request that Node could not even parse: too large a head, too slow, or no HTTP. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) return
+  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+  const refusal = tooLarge
+    ? new NitkaError('too-large', 'the request head is larger than 8 KiB', { field: 'headers' })
+    : new NitkaError('invalid', 'this is not a readable HTTP request')
+  const problem = { ...problemOf(refusal), status: tooLarge ? 431 : 400 }
+  const body = JSON.stringify(problem)
+  const head = `HTTP/1.1 ${problem.status} ${problem.code}\r\nContent-Type: application/problem+json\r\n`
+  socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
 }
 
 /** What Fastify itself refuses, in our codes. */
