@@ -89,8 +89,8 @@ test('the ring of the chain goes round', async (t) => {
   await assert.rejects(openStoreIn(folder), /batches 60000 to 60000/)
 })
 
-test('a mark that is gone or damaged is refused, unless loss is accepted', async (t) => {
-  const { folder } = await filled(t, 3)
+test('a mark that is gone or damaged is refused, unless loss is accepted, with a new epoch', async (t) => {
+  const { folder, epoch } = await filled(t, 3)
   const path = join(folder, 'committed')
   const bytes = readFileSync(path)
   for (let bit = 0; bit < bytes.length * 8; bit++) {
@@ -101,7 +101,9 @@ test('a mark that is gone or damaged is refused, unless loss is accepted', async
   }
   rmSync(path)
   await assert.rejects(openStoreIn(folder), /the file committed is absent/)
-  await (await openStoreIn(folder, { acceptLoss: true })).close()
+  const restored = await openStoreIn(folder, { acceptLoss: true })
+  assert.notEqual((await restored.logs.states([lobby]))[0]?.epoch, epoch)
+  await restored.close()
   await (await openStoreIn(folder)).close()
 })
 

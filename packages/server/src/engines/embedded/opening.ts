@@ -47,7 +47,7 @@ export async function openStore(options: OpeningOptions): Promise<Opened> {
   const found = existsSync(join(folder, 'CURRENT'))
   const marked = markedBatch(options, found)
   const unverified = found ? await verifyTables(options, folder) : []
-  const disk = options.wrap(await openLevel(options, folder, marked > 0))
+  const disk = options.wrap(await openLevel(options, folder, marked !== 0))
   let mark: Mark | undefined
   try {
     const meta = await checkedMeta(options, disk, found)
@@ -74,13 +74,16 @@ function makeFolder(dataDir: string): void {
   }
 }
 
-/** The last batch that was acknowledged, as far as the mark knows. Reads only. */
-function markedBatch({ dataDir, acceptLoss }: OpeningOptions, found: boolean): number {
+/**
+ * The last batch that was acknowledged, as far as the mark knows. Undefined: nobody knows, and that is accepted, as after
+ * a backup was put back without its mark. Reads only.
+ */
+function markedBatch({ dataDir, acceptLoss }: OpeningOptions, found: boolean): number | undefined {
   const mark = readMarkOf(dataDir)
   if (mark.state === 'read' && mark.schema > schemaVersion) throw newerSchema(dataDir, mark.schema)
   if (mark.state === 'read' && (found || mark.batch === 0)) return mark.batch
   if (mark.state === 'absent' && !found) return 0
-  if (acceptLoss && found) return 1
+  if (acceptLoss && found) return undefined
   if (mark.state === 'read') {
     throw refuse(dataDir, `batches 1 to ${mark.batch} were acknowledged and the store is not there`)
   }
@@ -167,7 +170,7 @@ interface Start {
   readonly disk: Disk
   readonly mark: Mark
   readonly meta: Meta | undefined
-  readonly marked: number
+  readonly marked: number | undefined
 }
 
 /** Checks the commit chain; makes a new store, migrates an old one, or begins a new chain when loss is accepted. */
@@ -182,11 +185,12 @@ async function startChain(options: OpeningOptions, { disk, mark, meta, marked }:
   if (meta === undefined) return write({ schema: schemaVersion, epoch: newEpoch(), durability, base: 0 }, 1)
   const { last, missing } = await readChain(disk, meta.base)
   // A relaxed store may lose its end with the machine; the mark says nothing about it.
-  const lost = missing ?? (durability === 'disk' && marked > last ? { from: last + 1, to: marked } : undefined)
-  if (lost !== undefined) {
-    if (!options.acceptLoss)
+  const short = durability === 'disk' && marked !== undefined && marked > last
+  const lost = missing ?? (short ? { from: last + 1, to: marked } : undefined)
+  if (lost !== undefined || marked === undefined) {
+    if (lost !== undefined && !options.acceptLoss)
       throw refuse(dataDir, `batches ${lost.from} to ${lost.to} were acknowledged and are missing`)
-    const base = Math.max(last, marked)
+    const base = Math.max(last, marked ?? last)
     return write({ ...meta, epoch: newEpoch(), base }, base + 1)
   }
   const migrated = await migrate(disk, meta)
