@@ -1,0 +1,45 @@
+// Runs everything: each variant in a fresh process, the order reversed every round, medians of the rounds.
+// `--smoke`: one short round, to see that it still works.
+
+import { directRate } from './direct.ts'
+import { relayFanOut, relayLatency, roomFanOut } from './fan-out.ts'
+
+const smoke = process.argv.includes('--smoke')
+const rounds = smoke ? 1 : 3
+const seconds = smoke ? 1 : 4
+
+const variants: readonly [string, () => Promise<number>][] = [
+  ['relay, deliveries/s', async () => (await relayFanOut('nitka', seconds)).perSecond],
+  ['naive ws, deliveries/s', async () => (await relayFanOut('naive', seconds)).perSecond],
+  ['room (on disk), deliveries/s', async () => (await roomFanOut(seconds)).perSecond],
+  ['direct (on disk), messages/s', async () => (await directRate('nitka', seconds)).perSecond],
+  ['ws and SQLite (on disk), messages/s', async () => (await directRate('sqlite', seconds)).perSecond],
+  ['relay at 100/s, p99 ms', async () => (await relayLatency('nitka', seconds)).p99],
+  ['naive ws at 100/s, p99 ms', async () => (await relayLatency('naive', seconds)).p99],
+]
+
+const found = new Map<string, number[]>(variants.map(([name]) => [name, []]))
+for (let round = 0; round < rounds; round++) {
+  for (const [name, measure] of round % 2 === 0 ? variants : [...variants].reverse()) {
+    const value = await measure()
+    found.get(name)?.push(value)
+    console.error(`round ${round + 1}: ${name}: ${format(value)}`)
+  }
+}
+
+function median(name: string): number {
+  const values = [...(found.get(name) ?? [])].sort((a, b) => a - b)
+  return values[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+function format(value: number): string {
+  return value < 100 ? value.toFixed(2) : Math.round(value).toLocaleString('en')
+}
+
+for (const [name] of variants) console.log(`${name.padEnd(40)} ${format(median(name))}`)
+const ratios: readonly [string, string, string][] = [
+  ['relay / naive ws', 'relay, deliveries/s', 'naive ws, deliveries/s'],
+  ['room / naive ws', 'room (on disk), deliveries/s', 'naive ws, deliveries/s'],
+  ['direct / ws and SQLite', 'direct (on disk), messages/s', 'ws and SQLite (on disk), messages/s'],
+]
+for (const [name, ours, theirs] of ratios) console.log(`${name.padEnd(40)} ${format(median(ours) / median(theirs))}`)

@@ -1,0 +1,65 @@
+// A server under test: a process of its own, on a core of its own where `taskset` is there, on a folder of its own.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export type Kind = 'nitka' | 'naive' | 'sqlite'
+
+export interface Running {
+  readonly url: URL
+  stop(): Promise<void>
+}
+
+const pinned = spawnSync('taskset', ['-c', '0', 'true']).status === 0
+
+const main = new URL('../packages/server/src/main.ts', import.meta.url).pathname
+const limits = ['--rate', '0', '--connections-per-user', '0', '--unanswered', '256', '--members-per-room', '0']
+
+function argumentsOf(kind: Kind, folder: string): string[] {
+  if (kind === 'nitka') {
+    return [
+      main,
+      'serve',
+      '--port',
+      '0',
+      '--data',
+      join(folder, 'data'),
+      '--log-level',
+      'fatal',
+      '--reserve-bytes',
+      '0',
+      ...limits,
+    ]
+  }
+  return [new URL(`servers/${kind}.ts`, import.meta.url).pathname, folder]
+}
+
+/** Starts it and waits until it listens. */
+export async function startServer(kind: Kind): Promise<Running> {
+  const folder = mkdtempSync(join(tmpdir(), 'nitka-bench-'))
+  const args = argumentsOf(kind, folder)
+  const [program = '', ...rest] = pinned
+    ? ['taskset', '-c', '0', process.execPath, ...args]
+    : [process.execPath, ...args]
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const url = await listening(child)
+  const stop = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return { url, stop }
+}
+
+async function listening(child: ChildProcess): Promise<URL> {
+  let text = ''
+  for await (const chunk of child.stdout ?? []) {
+    text += String(chunk)
+    const found = /listens at (\S+)/.exec(text)?.[1]
+    if (found !== undefined) return new URL(found)
+  }
+  throw new Error(`the server ended before it listened: ${text}`)
+}

@@ -1,0 +1,20 @@
+// The benchmarks still run, and what they measure loses and doubles nothing. Nothing here depends on speed.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { directRate } from './direct.ts'
+import { relayFanOut, roomFanOut } from './fan-out.ts'
+
+test('the relay and its naive peer deliver every message to every receiver, once and in order', async () => {
+  assert.ok((await relayFanOut('nitka', 0.5)).perSecond > 0)
+  assert.ok((await relayFanOut('naive', 0.5)).perSecond > 0)
+})
+
+test('a room delivers every message that it confirmed to every receiver, once and in order', async () => {
+  assert.ok((await roomFanOut(0.5)).perSecond > 0)
+})
+
+test('direct messages are confirmed and delivered, each once', async () => {
+  assert.ok((await directRate('nitka', 0.5)).perSecond > 0)
+  assert.ok((await directRate('sqlite', 0.5)).perSecond > 0)
+})
