@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { connect as connectTcp } from 'node:net'
+import { test } from 'node:test'
+import { calls, notifications } from '@nitka/protocol/schemas'
+import { series } from '../src/observe/metrics.ts'
+import { start } from '../testing/server.ts'
+
+test('the server describes itself: every route, every call, every notification, every metric', async (t) => {
+  const { ask } = await start(t)
+  const openapi = (await ask('GET', '/openapi.json')).body
+  assert.equal(openapi.openapi, '3.1.0')
+  for (const path of [
+    '/rooms',
+    '/rooms/{room}/messages',
+    '/ws/history',
+    '/messages/user',
+    '/messages/system',
+    '/batch',
+    '/healthz',
+    '/readyz',
+    '/metrics',
+    '/trace/{id}',
+  ]) {
+    assert.ok(path in openapi.paths, path)
+  }
+  const asyncapi = (await ask('GET', '/asyncapi.json')).body
+  assert.equal(asyncapi.asyncapi, '3.0.0')
+  for (const name of Object.keys(calls)) assert.ok(name in asyncapi.operations, name)
+  for (const name of Object.keys(notifications)) assert.ok(`${name}.notification` in asyncapi.operations, name)
+  const metrics = String((await ask('GET', '/metrics')).body)
+  for (const name of Object.keys(series)) assert.ok(metrics.includes(`# TYPE ${name} `), name)
+  assert.ok(metrics.includes('nitka_store_commit_seconds_bucket'))
+})
+
+test('probes answer, whatever Host they come with', async (t) => {
+  const { ask, server } = await start(t)
+  for (const path of ['/healthz', '/livez', '/health']) assert.equal((await ask('GET', path)).status, 200)
+  assert.deepEqual((await ask('GET', '/readyz')).body, { status: 'ready', durability: 'disk' })
+  const { status: probe } = await raw(server.url, 'GET /readyz HTTP/1.1\r\nHost: 10.1.2.3\r\nConnection: close\r\n\r\n')
+  assert.equal(probe, 200)
+  const { status: page } = await raw(server.url, 'GET /metrics HTTP/1.1\r\nHost: 10.1.2.3\r\nConnection: close\r\n\r\n')
+  assert.equal(page, 403)
+})
+
+test('a web page of another origin is refused over HTTP', async (t) => {
+  const { server } = await start(t)
+  const { host } = new URL(server.url)
+  for (const origin of ['http://evil.example', 'null', `http://${host}.evil.example`, `http://evil-${host}`]) {
+    const head = `POST /messages/system HTTP/1.1\r\nHost: ${host}\r\nOrigin: ${origin}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
+    assert.equal((await raw(server.url, head)).status, 403, origin)
+  }
+})
+
+test('odd content types never slip past the checks', async (t) => {
+  const { server, ask } = await start(t)
+  const { host } = new URL(server.url)
+  const body = '{"toUser":"b"}'
+  for (const type of [
+    'text/plain',
+    ' application/json ;',
+    'application/json\t',
+    'application/x-www-form-urlencoded',
+    'APPLICATION/JSON',
+    'application/json; charset=utf-8',
+    '',
+  ]) {
+    const header = type === '' ? '' : `Content-Type: ${type}\r\n`
+    const head = `POST /messages/system HTTP/1.1\r\nHost: ${host}\r\n${header}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`
+    const { status } = await raw(server.url, head + body)
+    assert.equal(status, 400, JSON.stringify(type))
+  }
+  assert.deepEqual((await ask('GET', '/ws/history?user=b')).body.messages, [])
+})
+
+test('what is too large, too long or unreadable is a problem document', async (t) => {
+  const { server, ask } = await start(t)
+  assert.equal((await ask('POST', '/messages/system', `{"toUser":"b","message":"${'x'.repeat(2 ** 20)}"}`)).status, 413)
+  const long = await ask('GET', `/rooms/${'x'.repeat(10_000)}?user=a`)
+  assert.deepEqual([long.status, long.body.code], [431, 'too-large'])
+  const { status, text } = await raw(server.url, 'this is no HTTP\r\n\r\n')
+  assert.equal(status, 400)
+  assert.match(text, /problem\+json/)
+  const missing = await ask('GET', '/nothing/here')
+  assert.deepEqual([missing.status, missing.body.code], [404, 'not-found'])
+})
+
+test('a batch is stored all or not at all', async (t) => {
+  const { ask, server } = await start(t)
+  await server.rooms.create('ann', { id: 'tea', name: 'Tea' })
+  const user = (message: unknown, id?: string) => ({ user: { fromUser: 'x', toUser: 'b', message, ...(id && { id }) } })
+  const room = (from: string) => ({ room: { room: 'tea', from, message: 'in the room' } })
+  const system = { system: { toUser: 'b', message: 'system' } }
+  await ask('POST', '/messages/user', { fromUser: 'x', toUser: 'b', message: 'first', id: 'used' })
+  const stored = async (): Promise<number> => (await ask('GET', '/ws/history?user=b')).body.messages.length
+  for (const [operations, status] of [
+    [[user('a'), room('stranger')], 403],
+    [[user('a'), user('other', 'used'), system], 409],
+    [[user('a'), user('')], 400],
+    [[user('a'), { nothing: {} }], 400],
+    [[], 400],
+    [[user('a'), { room: { room: 'none', from: 'ann', message: 1 } }], 404],
+  ] as const) {
+    assert.equal((await ask('POST', '/batch', { operations })).status, status)
+    assert.equal(await stored(), 1)
+  }
+  const good = await ask('POST', '/batch', { operations: [user('a'), system, room('ann'), user('first', 'used')] })
+  assert.equal(good.status, 201)
+  assert.deepEqual(
+    good.body.results.map(({ offset, repeated }: { offset: number; repeated: boolean }) => [offset, repeated]),
+    [
+      [2, false],
+      [3, false],
+      [1, false],
+      [1, true],
+    ],
+  )
+  assert.equal(await stored(), 3)
+})
+
+/** Sends bytes and reads the answer to its end. */
+async function raw(url: string, request: string): Promise<{ status: number; text: string }> {
+  const { hostname, port } = new URL(url)
+  const socket = connectTcp(Number(port), hostname)
+  socket.end(request)
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  return { status: Number(text.split(' ')[1]), text }
+}
