@@ -1,0 +1,67 @@
+// The application is told of messages that stay undelivered: at least once, also over a restart.
+
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { createServer as createHttp } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { eventually } from '../testing/eventually.ts'
+import { start, temporaryFolder } from '../testing/server.ts'
+
+interface Application {
+  readonly url: string
+  readonly told: { user: string; messages: { message: unknown; id: string }[] }[]
+  /** How many posts it refuses before it accepts. */
+  refusals: number
+  signed: boolean
+}
+
+async function application(t: TestContext): Promise<Application> {
+  const told: Application['told'] = []
+  const state = { refusals: 0, signed: true }
+  const http = createHttp(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    state.signed &&= request.headers['nitka-signature'] === createHmac('sha256', 'secret').update(body).digest('hex')
+    if (state.refusals-- > 0) return void response.writeHead(500).end()
+    told.push(JSON.parse(body))
+    response.writeHead(204).end()
+  })
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  t.after(() => http.close())
+  return Object.assign(state, { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/push`, told })
+}
+
+test('messages that nobody took are told, signed and until accepted; delivered ones are not', async (t) => {
+  const app = await application(t)
+  app.refusals = 1
+  const { server, connect } = await start(t, { webhookUrl: app.url, webhookAfterMs: 0, webhookSecret: 'secret' })
+  const bert = await connect('/ws?user=bert')
+  await server.direct.sendUser({ fromUser: 'anna', toUser: 'bert', message: 'seen' })
+  await bert.json()
+  const carl = await server.direct.sendUser({ fromUser: 'anna', toUser: 'carl', message: 'unseen' })
+  await server.direct.sendSystem({ toUser: 'carl', message: 'unseen too' })
+  await eventually(() => app.told.length > 0, 'the post')
+  assert.deepEqual(
+    app.told.map(({ user }) => user),
+    ['carl'],
+  )
+  assert.deepEqual(
+    app.told[0]?.messages.map(({ message }) => message),
+    ['unseen', 'unseen too'],
+  )
+  assert.equal(app.told[0]?.messages[0]?.id, carl.id)
+  assert.ok(app.signed)
+})
+
+test('what was not told before a restart is told after it', async (t) => {
+  const app = await application(t)
+  const data = await temporaryFolder(t)
+  const first = await start(t, { data, webhookUrl: app.url, webhookAfterMs: 3_600_000 })
+  await first.server.direct.sendUser({ fromUser: 'anna', toUser: 'carl', message: 'unseen' })
+  await first.server.stop(0)
+  assert.equal(app.told.length, 0)
+  await start(t, { data, webhookUrl: app.url, webhookAfterMs: 0 })
+  await eventually(() => app.told.length === 1, 'the post')
+  assert.equal(app.told[0]?.messages[0]?.message, 'unseen')
+})
