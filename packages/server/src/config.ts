@@ -72,7 +72,7 @@ export const options = {
   retryMs: number(100, [1, 60_000], 'How long a relay client may take nothing before that is a failed attempt.'),
   attempts: number(50, [1, 1_000_000], 'Failed attempts after which a waiting relay message is dropped.'),
   pingMs: number(25_000, [0, hour], 'Silence after which a WebSocket is pinged. 0: never.'),
-  pongMs: number(10_000, [1, hour], 'Silence after the ping after which it is closed.'),
+  pongMs: number(10_000, [1, hour], 'Silence after a ping, or after a goodbye, after which it is cut off.'),
   stallMs: number(30_000, [0, hour], 'How long a connection may read nothing of what waits for it. 0: for ever.'),
   helloMs: number(10_000, [0, hour], 'How long a connection may stay without a user. 0: for ever.'),
   drainMs: number(20_000, [0, hour], 'How long a stopping server takes to send its connections away.'),

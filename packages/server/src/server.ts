@@ -287,6 +287,7 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
     ],
     ...{ authenticator, guard, registry },
     frameBytesMax: Math.max(2 ** 20, config.payloadBytes + frameOverhead),
+    goodbyeMs: config.pongMs,
     newSession: sessionMaker(config, world, ids, pulse),
     onMessage: (bytes) => {
       received.messages++

@@ -76,6 +76,8 @@ class DeviceInbox {
   /** Cursor writes under way: until they are done this object knows better than the store. */
   #moving = 0
   #saving = false
+  /** Another object may stand for this device by now. */
+  #forgotten = false
   #turn: Place | undefined
   readonly #queue: Place[] = []
 
@@ -178,6 +180,7 @@ class DeviceInbox {
       if (!stored) break
     }
     this.#saving = false
+    this.#settle()
   }
 
   async #move(name: string, offset: number): Promise<void> {
@@ -191,7 +194,10 @@ class DeviceInbox {
   }
 
   #settle(): void {
-    if (this.#places.size === 0 && this.#holders === 0 && this.#moving === 0) this.#onEmpty()
+    const idle = this.#moving === 0 && !this.#saving
+    if (this.#forgotten || this.#places.size > 0 || this.#holders > 0 || !idle) return
+    this.#forgotten = true
+    this.#onEmpty()
   }
 }
 

@@ -46,7 +46,9 @@ export class Batch<M> {
   /** One message alone, in memory of its own, so that keeping it does not keep the whole batch. Copied once for all. */
   copyOf(index: number): Uint8Array {
     this.#copies ??= new Array(this.messages.length)
-    const copy = this.#copies[index] ?? this.#encoded.bytes.slice(this.startOf(index), this.#encoded.ends[index])
+    // A Buffer's own `slice` and Buffer.from would share memory.
+    const copy =
+      this.#copies[index] ?? new Uint8Array(this.bytes.subarray(this.startOf(index), this.#encoded.ends[index]))
     this.#copies[index] = copy
     return copy
   }

@@ -42,7 +42,8 @@ export class Pulse {
   beatNow(): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    this.#armed = false
+    // The outboxes that the channels fill are written below: no further pulse is due for them.
+    this.#armed = true
     this.#last = this.#clock.monotonic()
     this.count++
     const channels = this.#channels
@@ -50,6 +51,8 @@ export class Pulse {
     for (const channel of channels) channel.beat()
     const outboxes = this.#outboxes
     this.#outboxes = []
+    this.#armed = false
+    if (this.#channels.length > 0) this.#arm()
     for (const outbox of outboxes) outbox.beat()
   }
 

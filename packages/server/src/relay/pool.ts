@@ -16,6 +16,13 @@ export interface PoolLimits {
 
 export type DropRule = 'pool-messages' | 'pool-bytes' | 'attempts' | 'left'
 
+/** Told what becomes of each message that came into the pool: one of the two, once. */
+export interface PoolEvents {
+  /** Handed to the socket. */
+  delivered(count: number): void
+  dropped(rule: DropRule, count: number): void
+}
+
 interface Waiting {
   readonly bytes: Uint8Array
   /** The pool's count of failed attempts when it came. */
@@ -26,7 +33,7 @@ export class Pool {
   readonly #recipient: Recipient
   readonly #clock: Clock
   readonly #limits: PoolLimits
-  readonly #onDrop: (rule: DropRule, count: number) => void
+  readonly #events: PoolEvents
   #waiting: Waiting[] = []
   #bytes = 0
   #failures = 0
@@ -34,11 +41,11 @@ export class Pool {
   #timer: Timer | undefined
   readonly #forgetDrain: () => void
 
-  constructor(recipient: Recipient, clock: Clock, limits: PoolLimits, onDrop: (rule: DropRule, count: number) => void) {
+  constructor(recipient: Recipient, clock: Clock, limits: PoolLimits, events: PoolEvents) {
     this.#recipient = recipient
     this.#clock = clock
     this.#limits = limits
-    this.#onDrop = onDrop
+    this.#events = events
     this.#forgetDrain = recipient.onDrain(() => this.#send())
   }
 
@@ -100,6 +107,7 @@ export class Pool {
     const sent = this.#waiting.splice(0, count)
     this.#bytes -= bytes
     this.#recipient.deliver(Buffer.concat(sent.map((waiting) => waiting.bytes)))
+    this.#events.delivered(count)
     this.#rest()
   }
 
@@ -120,7 +128,7 @@ export class Pool {
   #drop(rule: DropRule, count: number): void {
     if (count <= 0) return
     for (const { bytes } of this.#waiting.splice(0, count)) this.#bytes -= bytes.length
-    this.#onDrop(rule, count)
+    this.#events.dropped(rule, count)
     this.#rest()
   }
 }

@@ -66,13 +66,15 @@ export class Relay {
   /** Joins a channel; gets what others publish from now on. */
   join(channel: string, recipient: Recipient, encoder: Encoder<RelayMessage>): RelayMember {
     const { broadcast } = this.#channel(channel)
-    const pool = new Pool(recipient, this.#clock, this.#limits, (rule, count) => {
+    const delivered = (count: number): void => {
+      this.delivered += count
+    }
+    const dropped = (rule: DropRule, count: number): void => {
       this.dropped[rule] += count
       this.#drops.add({ time: this.#clock.now(), channel, user: recipient.user, connection: recipient.id, rule, count })
-    })
-    const member = new RelayMember(channel, recipient, encoder, pool, (count) => {
-      this.delivered += count
-    })
+    }
+    const pool = new Pool(recipient, this.#clock, this.#limits, { delivered, dropped })
+    const member = new RelayMember(channel, recipient, encoder, pool, delivered)
     this.#members.add(member)
     broadcast.add(member)
     return member

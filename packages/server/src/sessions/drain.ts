@@ -5,7 +5,7 @@ import { type Clock, sleep } from '../world.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
-/** How long an rpc client has between the hint and the close. */
+/** How long an rpc client has between the hint and the close, at most half the window. */
 const hintMs = 500
 
 /**
@@ -16,11 +16,12 @@ export async function drainSessions(registry: Registry, clock: Clock, windowMs: 
   registry.close()
   const sessions = [...registry.sessions]
   const start = clock.monotonic()
-  const spreadMs = Math.max(0, windowMs - hintMs)
+  const graceMs = Math.min(hintMs, windowMs / 2)
+  const spreadMs = windowMs - graceMs
   sessions.forEach((session, index) => {
     const afterMs = sessions.length < 2 ? 0 : Math.floor((spreadMs * index) / sessions.length)
     session.dialect?.draining(afterMs)
-    clock.after(afterMs + Math.min(hintMs, windowMs), () => session.finish('restart', 'the server restarts; come back'))
+    clock.after(afterMs + graceMs, () => session.finish('restart', 'the server restarts; come back'))
   })
   while (registry.size > 0 && clock.monotonic() - start < windowMs) await sleep(clock, 20)
   for (const session of [...registry.sessions]) terminate(session)

@@ -22,9 +22,11 @@ export interface HeartbeatLimits {
 interface Signs {
   received: number
   heardAt: number
-  pinged: boolean
+  pingedAt: number | undefined
   taken: number
   tookAt: number
+  /** The socket was full: what it takes after that, the peer took. */
+  full: boolean
 }
 
 const sweepMs = 1_000
@@ -41,16 +43,24 @@ export class Heartbeat {
   readonly #limits: HeartbeatLimits
   readonly #states = new WeakMap<Session, Signs>()
   readonly #timer: Timer
+  #sweptAt: number
+  /** Time in which somebody could be heard. */
+  #now = 0
 
   constructor(clock: Clock, registry: Registry, limits: HeartbeatLimits) {
     this.#clock = clock
     this.#registry = registry
     this.#limits = limits
+    this.#sweptAt = clock.monotonic()
     this.#timer = clock.every(sweepMs, () => this.sweep())
   }
 
   sweep(): void {
-    const now = this.#clock.monotonic()
+    const sweptAt = this.#clock.monotonic()
+    // While this process stood still it heard nobody: that is not their silence.
+    this.#now += Math.min(sweptAt - this.#sweptAt, 2 * sweepMs)
+    this.#sweptAt = sweptAt
+    const now = this.#now
     let total = 0
     for (const session of this.#registry.sessions) {
       this.#check(session, now)
@@ -66,33 +76,36 @@ export class Heartbeat {
   }
 
   #check(session: Session, now: number): void {
-    const { received, taken } = session.wire
+    const { received, taken, pendingBytes } = session.wire
+    const full = pendingBytes > 0
     const state = this.#states.get(session)
     if (state === undefined) {
-      this.#states.set(session, { received, heardAt: now, pinged: false, taken, tookAt: now })
+      this.#states.set(session, { received, heardAt: now, pingedAt: undefined, taken, tookAt: now, full })
       return
     }
-    if (received !== state.received || session.intake.holding) {
+    // Who still reads what was sent before the ping has not come to the ping yet.
+    const reads = state.full && taken !== state.taken
+    if (received !== state.received || reads || session.intake.holding) {
       state.received = received
       state.heardAt = now
-      state.pinged = false
+      state.pingedAt = undefined
     }
     if (taken !== state.taken || session.outboxBytes === 0) {
       state.taken = taken
       state.tookAt = now
     }
+    state.full = full
     const { pingMs, pongMs, stallMs, helloMs } = this.#limits
-    const silentMs = now - state.heardAt
-    if (!session.known && helloMs !== 0 && now - session.openedAt >= helloMs) {
+    if (!session.known && helloMs !== 0 && this.#clock.monotonic() - session.openedAt >= helloMs) {
       session.close('policy', 'no user was named in time')
     } else if (stallMs !== 0 && now - state.tookAt >= stallMs) {
       this.stalled++
       session.close('tryLater', 'nothing was read for too long; come back and resume')
-    } else if (pingMs !== 0 && silentMs >= pingMs + pongMs) {
+    } else if (state.pingedAt !== undefined && now - state.pingedAt >= pongMs) {
       this.silent++
       session.wire.terminate()
-    } else if (pingMs !== 0 && silentMs >= pingMs && !state.pinged) {
-      state.pinged = true
+    } else if (pingMs !== 0 && now - state.heardAt >= pingMs && state.pingedAt === undefined) {
+      state.pingedAt = now
       session.wire.ping()
     }
   }

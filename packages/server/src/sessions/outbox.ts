@@ -12,8 +12,12 @@ export class Outbox implements Beat {
   readonly #onOverflow: () => void
   #parts: Uint8Array[] = []
   #bytes = 0
-  /** Bytes of replies since the socket last had taken everything. */
+  /** Bytes of replies that the socket has not taken. */
   #replyBytes = 0
+  /** Those of them that are queued here. */
+  #replyBytesQueued = 0
+  /** The limit was reached since the last write, so somebody may wait for room. */
+  #crowded = false
   #taken: (() => void)[] = []
   #listeners = new Set<() => void>()
   #closed = false
@@ -51,11 +55,13 @@ export class Outbox implements Beat {
     if (bytes.length > 0) this.#parts.push(bytes)
     this.#bytes += bytes.length
     if (onTaken !== undefined) this.#taken.push(onTaken)
+    if (!this.hasRoom) this.#crowded = true
   }
 
   /** Queues an answer. Answers cannot be read again later, so they have a bound of their own. */
   pushReply(bytes: Uint8Array): void {
-    this.#replyBytes = this.bytes === 0 ? bytes.length : this.#replyBytes + bytes.length
+    this.#replyBytes += bytes.length
+    this.#replyBytesQueued += bytes.length
     this.push(bytes)
     if (this.#replyBytes > this.#replyBytesMax) this.#onOverflow()
   }
@@ -66,11 +72,15 @@ export class Outbox implements Beat {
     const parts = this.#parts
     const taken = this.#taken
     if (parts.length === 0 && taken.length === 0) return
+    const replyBytes = this.#replyBytesQueued
+    if (replyBytes > 0) taken.push(() => this.#repliesTaken(replyBytes))
     // Who waits for room must hear of it even when the socket takes everything at once and so never drains.
-    if (!this.hasRoom) taken.push(this.#drained)
+    if (this.#crowded) taken.push(this.#drained)
     this.#parts = []
     this.#taken = []
     this.#bytes = 0
+    this.#replyBytesQueued = 0
+    this.#crowded = false
     this.#wire.write(parts, taken.length === 0 ? undefined : () => callAll(taken))
   }
 
@@ -93,6 +103,10 @@ export class Outbox implements Beat {
     this.#taken = []
     this.#bytes = 0
     this.#listeners.clear()
+  }
+
+  #repliesTaken(bytes: number): void {
+    this.#replyBytes -= bytes
   }
 
   readonly #drained = (): void => {

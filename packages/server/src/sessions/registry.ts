@@ -69,8 +69,9 @@ export class Registry {
     session.onEnd = this.#remove
   }
 
-  /** The session's user became known. @throws NitkaError `overloaded` */
+  /** The session's user became known. Nothing, when it has ended meanwhile. @throws NitkaError `overloaded` */
   identified(session: Session, user: string): void {
+    if (session.ended !== undefined) return
     if (over(this.of(user).size, this.#limits.connectionsPerUserMax)) {
       this.#refuse(`a user may have at most ${this.#limits.connectionsPerUserMax} connections`)
     }

@@ -31,6 +31,7 @@ export class Session implements Recipient {
   #dialect: Dialect | undefined
   #finishing = false
   readonly #outbox: Outbox
+  readonly #clock: Clock
   #cleanups = new Set<() => void>()
 
   constructor(
@@ -42,6 +43,7 @@ export class Session implements Recipient {
     this.device = birth.device
     this.openedAt = birth.openedAt
     this.#user = birth.user
+    this.#clock = tools.clock
     const { limits } = tools
     const sizes = { softBytes: limits.outboxBytes, replyBytes: limits.replyBytes }
     this.#outbox = new Outbox(birth.wire, tools.pulse, sizes, () => this.close('tryLater', 'outbox full'))
@@ -121,7 +123,8 @@ export class Session implements Recipient {
     if (this.#finishing) return
     this.#finishing = true
     if (this.intake.unanswered === 0) return this.close(reason, text)
-    this.intake.onIdle = () => this.close(reason, text)
+    // The last answer is queued in this turn, after its call ended.
+    this.intake.onIdle = () => this.#clock.soon(() => this.close(reason, text))
   }
 
   /** Whether messages are still taken. */

@@ -24,6 +24,8 @@ export interface WebSocketDoorOptions {
   readonly registry: Registry
   /** Largest frame that is read whole, bytes. A larger one closes the connection with 1009. */
   readonly frameBytesMax: number
+  /** How long a peer has to answer a goodbye before its socket is destroyed. */
+  readonly goodbyeMs: number
   readonly newSession: (birth: { user: string | undefined; device: string; wire: Wire }) => Session
   readonly onMessage: (bytes: number) => void
   readonly onError: (error: unknown, where: string) => void
@@ -41,6 +43,8 @@ export class WebSocketDoor {
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: options.frameBytesMax,
+      // Known to the library, not yet to its types.
+      ...{ closeTimeout: options.goodbyeMs },
       maxFragments: 32,
       maxBufferedChunks: 1_024,
       handleProtocols: (protocols) => (protocols.has(rpcSubprotocol) ? rpcSubprotocol : false),
