@@ -3,7 +3,6 @@
 export const closeCodes = {
   goingAway: { code: 1001, retry: 'now', doc: 'The server stops; come back, elsewhere if you can.' },
   protocolError: { code: 1002, retry: 'never', doc: 'The frame is not valid WebSocket.' },
-  unsupportedData: { code: 1003, retry: 'never', doc: 'A binary frame where only text is understood.' },
   invalidText: { code: 1007, retry: 'never', doc: 'A text frame that is not UTF-8.' },
   policy: { code: 1008, retry: 'never', doc: 'Not authenticated in time, or no longer permitted.' },
   tooLarge: { code: 1009, retry: 'never', doc: 'The frame is larger than the transport takes.' },

@@ -58,7 +58,11 @@ export const options = {
     [0, 1024 * gigabyte],
     'All outboxes together; above it the largest are closed. 0: no limit.',
   ),
-  replyBytes: number(256 * 1024, [1_024, gigabyte], 'Answers that may wait for a connection that does not read.'),
+  replyBytes: number(
+    2 * 2 ** 20,
+    [1_024, gigabyte],
+    'Answers that may wait for a connection that does not read; one more may come on top.',
+  ),
   rate: number(
     1_000,
     [0, 10_000_000],
@@ -205,7 +209,7 @@ function build(given: ReadonlyMap<OptionName, Given>, faults: string[]): Config 
 
 function read(name: OptionName, option: Option, { value, from }: Given, faults: string[]): unknown {
   if (option.kind === 'flag') {
-    if (value === true || value === 'true' || value === '1' || value === '') return true
+    if (value === true || value === 'true' || value === '1') return true
     if (value === false || value === 'false' || value === '0') return false
     faults.push(`${from} must be true or false, not ${JSON.stringify(value)}`)
   } else if (option.kind === 'list') {

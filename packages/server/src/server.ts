@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net'
 import { encodeId, IdSource, NitkaError } from '@nitka/protocol'
 import type { FastifyInstance } from 'fastify'
-import { type Config, configure } from './config.ts'
+import { type Config, configure, options } from './config.ts'
 import { chatEndpoint } from './dialects/chat.ts'
 import { relayEndpoints } from './dialects/plain/relay.ts'
 import { roomEndpoint } from './dialects/plain/room.ts'
@@ -50,10 +50,10 @@ export interface ServerTools {
 
 /** How long a closing handshake, or a request under way, may take when the window is over. */
 const goodbyeMs = 2_000
-/** HTTP bodies hold a batch of messages. */
-const bodyBytesMax = 2 ** 20
-/** A WebSocket frame holds a call around a message; more closes the connection. */
-const frameOverhead = 64 * 1024
+/** An HTTP body holds a batch, a frame a call around a message; a message in JSON may be six times as long as it is. */
+function envelopeBytes({ payloadBytes }: Config): number {
+  return Math.max(2 ** 20, payloadBytes * 6 + 64 * 1024)
+}
 
 /**
  * Opens a server and listens. Resolves when it takes traffic.
@@ -172,7 +172,8 @@ function embedded(config: Config, world: World): Promise<Engine> {
     dataDir: config.data,
     world,
     durability: config.durability === 'relaxed' ? 'relaxed' : 'disk',
-    reserveBytes: config.reserveBytes,
+    // Left alone, the engine also keeps 2 % of a large disk.
+    ...(config.reserveBytes === options.reserveBytes.default ? {} : { reserveBytes: config.reserveBytes }),
     dedupeWindowMs: config.dedupeMs,
     acceptLoss: config.acceptLoss,
   })
@@ -286,7 +287,7 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
       roomEndpoint(rooms, (error) => onInternal(error, 'room')),
     ],
     ...{ authenticator, guard, registry },
-    frameBytesMax: Math.max(2 ** 20, config.payloadBytes + frameOverhead),
+    frameBytesMax: envelopeBytes(config),
     goodbyeMs: config.pongMs,
     newSession: sessionMaker(config, world, ids, pulse),
     onMessage: (bytes) => {
@@ -304,7 +305,7 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
     const { logs: store, durability } = engine
     operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, page: tools.page })
   }
-  const http = await openHttp({ guard, lines, bodyBytesMax, leaving: parts.leaving, routes })
+  const http = await openHttp({ guard, lines, bodyBytesMax: envelopeBytes(config), leaving: parts.leaving, routes })
   http.server.on('upgrade', door.upgrade)
   return { http, door }
 }
@@ -331,7 +332,9 @@ function openUndelivered(config: Config, log: Log, world: World): Undelivered {
     post: async (url, body, headers) => {
       const response = await fetch(url, { method: 'POST', body, headers, signal: AbortSignal.timeout(10_000) })
       await response.body?.cancel()
-      return response.ok
+      if (response.ok) return 'accepted'
+      const passing = response.status >= 500 || response.status === 408 || response.status === 429
+      return passing ? 'later' : 'refused'
     },
   })
 }

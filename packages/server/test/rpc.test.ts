@@ -13,6 +13,8 @@ test('what is no call is answered with the right number, and the connection live
     ['nonsense', -32700, null],
     ['[{"jsonrpc":"2.0","id":1,"method":"session.ping"}]', -32600, null],
     ['{"id":1,"method":"session.ping"}', -32600, 1],
+    ['{"method":"session.ping"}', -32600, null],
+    ['{"fromUser":"anna","toUser":"b","message":"plain"}', -32600, null],
     ['{"jsonrpc":"2.0","id":2}', -32600, 2],
     ['{"jsonrpc":"2.0","id":"three","method":"no.such"}', -32601, 'three'],
     ['{"jsonrpc":"2.0","id":4,"method":"__proto__"}', -32601, 4],
@@ -194,4 +196,15 @@ test('the relay over rpc and plain are one channel', async (t) => {
   plain.send('unheard')
   await client.call('session.ping')
   assert.deepEqual(client.arrived, [])
+})
+
+test('an answer may be as large as a page, and a client that reads it goes on', async (t) => {
+  const { connect, server } = await start(t, { replyBytes: 64 * 1024 })
+  for (let i = 0; i < 16; i++) {
+    await server.direct.sendUser({ fromUser: 'b', toUser: 'anna', message: 'x'.repeat(60_000) })
+  }
+  const client = await connect('/ws?user=anna', rpc)
+  assert.equal((await client.call('direct.history', { limit: 16 })).messages.length, 16)
+  assert.equal((await client.call('direct.resume', { since: { offset: 0 } })).messages.length, 16)
+  assert.ok((await client.call('session.ping')).time)
 })

@@ -13,18 +13,22 @@ interface Application {
   readonly told: { user: string; messages: { message: unknown; id: string }[] }[]
   /** How many posts it refuses before it accepts. */
   refusals: number
+  /** The user whose posts are answered with 400. */
+  unwanted: string
   signed: boolean
 }
 
 async function application(t: TestContext): Promise<Application> {
   const told: Application['told'] = []
-  const state = { refusals: 0, signed: true }
+  const state = { refusals: 0, signed: true, unwanted: '' }
   const http = createHttp(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += chunk
     state.signed &&= request.headers['nitka-signature'] === createHmac('sha256', 'secret').update(body).digest('hex')
     if (state.refusals-- > 0) return void response.writeHead(500).end()
-    told.push(JSON.parse(body))
+    const post = JSON.parse(body)
+    if (post.user === state.unwanted) return void response.writeHead(400).end()
+    told.push(post)
     response.writeHead(204).end()
   })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
@@ -64,4 +68,26 @@ test('what was not told before a restart is told after it', async (t) => {
   await start(t, { data, webhookUrl: app.url, webhookAfterMs: 0 })
   await eventually(() => app.told.length === 1, 'the post')
   assert.equal(app.told[0]?.messages[0]?.message, 'unseen')
+})
+
+test('the notes for the webhook are nobody’s messages, and no user’s name reaches them', async (t) => {
+  const app = await application(t)
+  const { server, ask } = await start(t, { webhookUrl: app.url, webhookAfterMs: 0 })
+  await server.direct.sendUser({ fromUser: 'anna', toUser: 'undelivered', message: 'mine' })
+  await server.direct.sendUser({ fromUser: 'anna', toUser: 'carl', message: 'secret' })
+  await eventually(() => app.told.length === 2, 'both posts')
+  const { messages } = (await ask('GET', '/ws/history?user=undelivered')).body
+  assert.deepEqual(
+    messages.map(({ message }: { message: string }) => message),
+    ['mine'],
+  )
+})
+
+test('a user whom the application refuses to hear of holds up nobody else', async (t) => {
+  const app = await application(t)
+  app.unwanted = 'carl'
+  const { server } = await start(t, { webhookUrl: app.url, webhookAfterMs: 0 })
+  for (const toUser of ['carl', 'dora']) await server.direct.sendUser({ fromUser: 'anna', toUser, message: 'hi' })
+  await eventually(() => app.told.length === 1, 'the other post')
+  assert.equal(app.told[0]?.user, 'dora')
 })

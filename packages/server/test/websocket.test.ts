@@ -80,6 +80,19 @@ test('nothing follows the goodbye when the client says it first, in the middle o
   await eventually(() => server.registry.size === 2, 'the others to be gone')
 })
 
+test('nothing follows the goodbye to a client that broke the rules, however long it stays', async (t) => {
+  const { connect, server } = await start(t, { pongMs: 200 })
+  const [sender, listener] = await Promise.all([connect('/relay'), connect('/relay')])
+  const client = await RawClient.open(t, server.url, '/relay')
+  client.send(opcodes.continuation, 'of nothing')
+  while (!client.raw.over) {
+    for (let n = 0; n < 20; n++) sender.send('more')
+    await listener.take(20)
+  }
+  assert.equal(client.closeCode, 1002)
+  assert.equal(client.left, 0)
+})
+
 test('a client that breaks the rules of frames is told so and ended, and harms nobody', async (t) => {
   const { connect, server } = await start(t)
   const [a, b] = await Promise.all([connect('/relay'), connect('/relay')])

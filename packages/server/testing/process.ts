@@ -81,6 +81,8 @@ export async function runProcess(
   const env = { ...process.env, ...environment }
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
   t.after(() => child.kill('SIGKILL'))
+  // What does not end by itself is a server that should not have started.
+  const patience = setTimeout(() => child.kill('SIGKILL'), 15_000)
   let output = ''
   let errors = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -90,5 +92,6 @@ export async function runProcess(
     errors += chunk.toString()
   })
   const [code] = await once(child, 'close')
+  clearTimeout(patience)
   return { code, output, errors }
 }

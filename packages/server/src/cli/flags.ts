@@ -14,9 +14,10 @@ export interface Flags {
 
 /**
  * @param own names of flags that only this command has; each takes a value
+ * @param restMax how many arguments that are no flags it takes; one more is refused, not passed over
  * @throws NitkaError `invalid`
  */
-export function readFlags(args: readonly string[], own: readonly string[] = []): Flags {
+export function readFlags(args: readonly string[], own: readonly string[] = [], restMax = 0): Flags {
   const names = Object.keys(options) as OptionName[]
   const known = Object.fromEntries(
     names.map((name) => [flagName(name), { type: options[name].kind === 'flag' ? 'boolean' : 'string' } as const]),
@@ -39,5 +40,9 @@ export function readFlags(args: readonly string[], own: readonly string[] = []):
     if (own.includes(name)) ownValues[name] = String(value)
     else flags[name] = value
   }
-  return { config: configureProcess(flags, withDotEnv(process.env)), rest: positionals, own: ownValues }
+  const config = configureProcess(flags, withDotEnv(process.env))
+  // After the unknown flags, since a value of one of them looks the same.
+  const stray = positionals[restMax]
+  if (stray !== undefined) throw new NitkaError('invalid', `${stray} is no flag, and nothing is done with it here`)
+  return { config, rest: positionals, own: ownValues }
 }

@@ -4,7 +4,7 @@ import { NitkaError } from '@nitka/protocol'
 import { readFlags } from './flags.ts'
 
 export async function trace(args: readonly string[]): Promise<number> {
-  const { config, rest, own } = readFlags(args, ['user', 'room', 'url'])
+  const { config, rest, own } = readFlags(args, ['user', 'room', 'url'], 1)
   const [id] = rest
   if (id === undefined || (own.user === undefined) === (own.room === undefined)) {
     throw new NitkaError('invalid', 'usage: nitka trace ID --user USER | --room ROOM [--url http://host:port]')

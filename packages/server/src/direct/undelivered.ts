@@ -27,8 +27,12 @@ export interface UndeliveredOptions {
   readonly afterMs: number
   /** Signs each body (HMAC-SHA256, hex, header `Nitka-Signature`); undefined: unsigned. */
   readonly secret: string | undefined
-  /** Posts a body; false or a rejection: to be repeated. */
-  readonly post: (url: string, body: string, headers: Record<string, string>) => Promise<boolean>
+  /** Posts a body. `later`, or a rejection: to be repeated. `refused`: never wanted, so nobody else waits for it. */
+  readonly post: (
+    url: string,
+    body: string,
+    headers: Record<string, string>,
+  ) => Promise<'accepted' | 'refused' | 'later'>
 }
 
 export class Undelivered {
@@ -94,8 +98,7 @@ export class Undelivered {
     }
     if (messages.length === 0) return
     const body = `{"type":"undelivered","user":${JSON.stringify(user)},"messages":[${messages.join(',')}]}`
-    await this.#post(body)
-    this.told += messages.length
+    if (await this.#post(body)) this.told += messages.length
   }
 
   /** The newest offset that any device of the user has: confirmed where it confirms, else written. */
@@ -109,16 +112,19 @@ export class Undelivered {
     return Math.max(0, ...confirmed.map(({ offset }) => offset), ...written.map(({ offset }) => offset))
   }
 
-  async #post(body: string): Promise<void> {
+  /** Repeats until there is an answer. False: refused, or this server ends. */
+  async #post(body: string): Promise<boolean> {
     const { url, secret, post } = this.#options
     const signature =
       secret === undefined ? {} : { 'nitka-signature': createHmac('sha256', secret).update(body).digest('hex') }
     for (let waitMs = 1_000; !this.#closed; waitMs = Math.min(backoffMaxMs, waitMs * 2)) {
-      const accepted = await post(url, body, { 'content-type': 'application/json', ...signature }).catch(() => false)
-      if (accepted) return
+      const answer = await post(url, body, { 'content-type': 'application/json', ...signature }).catch(() => 'later')
+      if (answer === 'accepted') return true
       this.failures++
+      if (answer === 'refused') return false
       await sleep(this.#clock, waitMs)
     }
+    return false
   }
 }
 

@@ -95,7 +95,7 @@ export class Log {
 
   /**
    * Follows a log from what the receiver has seen. Nothing falls between the answer and what comes live: the
-   * subscription stands before the log is read.
+   * feed is followed before the log is read.
    */
   async join(log: LogName, since: Position | undefined, receiver: Receiver): Promise<Joined> {
     const { feed, release } = this.#follow(log)

@@ -90,7 +90,7 @@ export const series: Readonly<Record<string, Series>> = {
   nitka_relay_published_total: { type: 'counter', help: 'Relay messages taken.', read: ({ relay }) => relay.published },
   nitka_relay_delivered_total: {
     type: 'counter',
-    help: 'Relay messages handed straight to a socket.',
+    help: 'Relay messages handed to sockets.',
     read: ({ relay }) => relay.delivered,
   },
   nitka_relay_dropped_total: {

@@ -9,6 +9,7 @@ export type RoomEvent =
       readonly room: string
       readonly user: string
       readonly offset: number
-      readonly unread: number
+      /** Told to the user alone. */
+      readonly unread?: number
     }
   | { readonly kind: 'removed'; readonly room: string; readonly user: string }

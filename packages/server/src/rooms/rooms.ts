@@ -190,7 +190,7 @@ export class Rooms {
     await this.#log.store.move([{ log, name: readCursor(user), offset, time: this.#clock.now() }])
     const { read, unread } = await this.#unread(user, id)
     this.#ofUser.publish(user, { kind: 'read', room: id, user, offset: read, unread }, 128)
-    this.#inRoom.publish(id, { kind: 'read', room: id, user, offset: read, unread }, 128)
+    this.#inRoom.publish(id, { kind: 'read', room: id, user, offset: read }, 128)
     return { read, unread }
   }
 
@@ -230,7 +230,11 @@ export class Rooms {
     const [cursor] = (await store.cursors(logOf(id), name)).filter((one) => one.name === name)
     const read = cursor?.offset ?? 0
     const { entries, state } = await store.read(logOf(id), { before: read + 1, limit: 1 })
-    return { read, unread: state.counted - (entries.at(-1)?.counted ?? 0) }
+    const behind = state.counted - (entries.at(-1)?.counted ?? 0)
+    if (behind === 0) return { read, unread: 0 }
+    // One's own messages are not unread. They are left out as far as a page goes; beyond it the number is large anyway.
+    const page = await store.read(logOf(id), { after: read, limit: limits.pageMax })
+    return { read, unread: behind - page.entries.filter(({ sender }) => sender === user).length }
   }
 
   #enter(id: string, guest: Guest, end: () => void): () => void {

@@ -63,7 +63,8 @@ export class Outbox implements Beat {
     this.#replyBytes += bytes.length
     this.#replyBytesQueued += bytes.length
     this.push(bytes)
-    if (this.#replyBytes > this.#replyBytesMax) this.#onOverflow()
+    // One answer may be as large as a page of history: what counts is what waited before it.
+    if (this.#replyBytes - bytes.length >= this.#replyBytesMax) this.#onOverflow()
   }
 
   /** Writes what is queued, as one write. */

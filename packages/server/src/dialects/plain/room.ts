@@ -54,8 +54,13 @@ class PlainRoom implements Dialect {
       const value = parseJson(copy)
       if (!isObject(value)) throw new NitkaError('invalid', 'not a JSON object')
       const clientId = value.clientId ?? value.id
-      await this.#rooms.send(this.#session.user, this.#room, value.message, clientId as string | undefined)
-      return ''
+      const sender = this.#session.user
+      const sent = await this.#rooms.send(sender, this.#room, value.message, clientId as string | undefined)
+      if (!sent.repeated) return ''
+      // Nobody hears it a second time, but whoever repeats wants to know that it is stored.
+      const { id, time, offsets } = sent
+      const entry = { id, time, sender, offset: offsets[0] ?? 0, body: JSON.stringify(value.message) }
+      return entryText(this.#room, { ...entry, clientId: String(clientId) })
     })
   }
 

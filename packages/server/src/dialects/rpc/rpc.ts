@@ -80,7 +80,11 @@ export class Rpc implements Dialect {
       const message = Array.isArray(value)
         ? 'batches are not taken; send one call a message'
         : 'not a JSON-RPC 2.0 call'
-      return this.#fail(isObject(value) ? idOf(value) : null, invalidRequest, new NitkaError('invalid', message))
+      return this.#fail(
+        (isObject(value) ? idOf(value) : null) ?? null,
+        invalidRequest,
+        new NitkaError('invalid', message),
+      )
     }
     const id = idOf(value)
     const method = methods.get(value.method)

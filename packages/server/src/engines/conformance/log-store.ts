@@ -115,10 +115,10 @@ function appendConforms(check: Check): void {
   })
 
   check('no name reaches into another log', async ({ logs }) => {
-    for (const kind of ['room', 'user'] as const) {
+    for (const kind of ['room', 'user', 'hook'] as const) {
       for (const id of oddNames) await logs.append([single({ kind, id }, `${kind} ${id}`)])
     }
-    for (const kind of ['room', 'user'] as const) {
+    for (const kind of ['room', 'user', 'hook'] as const) {
       for (const id of oddNames) {
         const page = await logs.read({ kind, id }, { after: 0, limit: 10 })
         assert.deepEqual(

@@ -179,6 +179,8 @@ function repeatOf(appended: Appended | undefined): Appended | undefined {
 function payloadHash(append: Append): Buffer {
   let text = ''
   for (const { log, thread, body } of append.entries) {
+    // Whether a webhook is told is no part of the message: a repeat may come after that was changed.
+    if (log.kind === 'hook') continue
     text += `${log.kind}\0${log.id}\0${thread ?? '\u0001'}\0${body.length}\0${body}`
   }
   return hash('sha256', text, 'buffer').subarray(0, hashBytes)

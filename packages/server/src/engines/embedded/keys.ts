@@ -45,13 +45,19 @@ export function checkName(text: string, field: string, bytesMax: number): void {
 /** The log in a key: kind, length, id. */
 export function logBytes(log: LogName): Buffer {
   const id = nameBytes(log.id, 'log', 128)
-  return Buffer.concat([Buffer.from([log.kind === 'room' ? 0x72 : 0x75, id.length]), id])
+  return Buffer.concat([Buffer.from([kindByte[log.kind], id.length]), id])
 }
+
+/** `r`, `u`, `h`. */
+const kindByte = { room: 0x72, user: 0x75, hook: 0x68 } as const satisfies Record<LogName['kind'], number>
+const kinds = Object.keys(kindByte) as LogName['kind'][]
 
 /** The log whose `logBytes` stand in `key` from `at`. */
 export function readLogName(key: Buffer, at: number): LogName {
   const length = key[at + 1] ?? 0
-  return { kind: key[at] === 0x72 ? 'room' : 'user', id: key.toString('utf8', at + 2, at + 2 + length) }
+  const kind = kinds.find((one) => kindByte[one] === key[at])
+  if (kind === undefined) throw new NitkaError('damaged', 'a key of the store names no kind of log')
+  return { kind, id: key.toString('utf8', at + 2, at + 2 + length) }
 }
 
 /** A name with its length before it. */

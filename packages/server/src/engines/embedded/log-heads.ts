@@ -95,39 +95,42 @@ export function readState(at: Buffer, value: Buffer | undefined, epoch: string):
 /** The heads in memory, `max` of them, least recently used ones leaving first (second chance). */
 export class LogHeads {
   readonly #max: number
-  readonly #rooms = new Map<string, LogHead>()
-  readonly #users = new Map<string, LogHead>()
+  readonly #heads = {
+    room: new Map<string, LogHead>(),
+    user: new Map<string, LogHead>(),
+    hook: new Map<string, LogHead>(),
+  } as const satisfies Record<LogName['kind'], Map<string, LogHead>>
 
   constructor(max: number) {
     this.#max = max
   }
 
   get size(): number {
-    return this.#rooms.size + this.#users.size
+    const { room, user, hook } = this.#heads
+    return room.size + user.size + hook.size
   }
 
   /** Runs once per entry appended. */
   get(name: LogName): LogHead | undefined {
-    const head = (name.kind === 'room' ? this.#rooms : this.#users).get(name.id)
+    const head = this.#heads[name.kind].get(name.id)
     if (head !== undefined) head.recent = true
     return head
   }
 
   add(head: LogHead): void {
-    const heads = head.name.kind === 'room' ? this.#rooms : this.#users
-    heads.set(head.name.id, head)
+    this.#heads[head.name.kind].set(head.name.id, head)
   }
 
   drop(head: LogHead): void {
-    const heads = head.name.kind === 'room' ? this.#rooms : this.#users
-    heads.delete(head.name.id)
+    this.#heads[head.name.kind].delete(head.name.id)
   }
 
   /** Between two batches only: what a batch uses must stay. */
   evict(): void {
     let over = this.size - this.#max
     if (over <= 0) return
-    const larger = this.#rooms.size > this.#users.size ? this.#rooms : this.#users
+    const { room, user } = this.#heads
+    const larger = room.size > user.size ? room : user
     for (const [id, head] of larger) {
       if (over <= 0) return
       larger.delete(id)

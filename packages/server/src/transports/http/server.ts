@@ -70,7 +70,9 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
     // Probes come by address, with whatever Host; they learn nothing.
     if (probes.has(request.url)) return
     options.guard.check(host, origin)
-    if (options.leaving()) throw new NitkaError('draining', 'the server is stopping; come back')
+    // Who watches the drain may go on watching.
+    if (options.leaving() && request.url !== '/metrics')
+      throw new NitkaError('draining', 'the server is stopping; come back')
   })
   await http.register(fastifySwagger, {
     openapi: {
