@@ -87,8 +87,8 @@ function optionPage(): string {
 ${generated}
 
 In code an option is a field of \`createServer({…})\`; on the command line a flag; in the environment, or in a file \`.env\`
-in the working directory, a variable. Flags win over the environment, the environment over \`.env\`. A list is separated by
-commas. An option that is not known is an error that names the nearest one. \`nitka config\` prints what is in force.
+in the working directory, a variable; in a JSON file, named by \`--config\` or \`NITKA_CONFIG\`, a field. Flags win over the
+environment, that over \`.env\`, that over the file. A list is separated by commas. An option that is not known is an error that names the nearest one. \`nitka config\` prints what is in force.
 Names that end in \`Ms\` are milliseconds, in \`Bytes\` bytes.
 
 ${table(['name', 'flag', 'environment', 'default', 'allowed', 'meaning'], rows)}

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -167,4 +168,23 @@ test('.env adds what the environment does not say, in any of the ways that peopl
     HOME: '/',
   })
   assert.deepEqual(withDotEnv({ A: '1' }, join(path, 'missing')), { A: '1' })
+})
+
+test('a file of options is under everything else, and what is wrong in it is told with its name', async (t) => {
+  const path = join(await temporaryFolder(t), 'nitka.json')
+  writeFileSync(path, JSON.stringify({ port: 9_000, pulseMs: 5, origins: ['https://a.example'], allowOpen: true }))
+  const config = configureProcess({ config: path }, { NITKA_PORT: '9001' })
+  assert.deepEqual(
+    [config.port, config.pulseMs, config.origins, config.allowOpen],
+    [9_001, 5, ['https://a.example'], true],
+  )
+  assert.equal(configureProcess({}, { NITKA_CONFIG: path }).port, 9_000)
+  writeFileSync(path, JSON.stringify({ prt: 1, pulseMs: 'x' }))
+  assert.throws(
+    () => configureProcess({ config: path }, {}),
+    /prt in .* is not an option; did you mean port\?.*pulseMs in .* must be an integer/,
+  )
+  writeFileSync(path, '[]')
+  assert.throws(() => configureProcess({ config: path }, {}), /must hold a JSON object/)
+  assert.throws(() => configureProcess({ config: `${path}.none` }, {}), /cannot be read/)
 })

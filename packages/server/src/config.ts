@@ -2,7 +2,7 @@
 // page. Read once at start, all faults told together, then frozen.
 
 import { readFileSync } from 'node:fs'
-import { NitkaError } from '@nitka/protocol'
+import { isObject, NitkaError, parseJson } from '@nitka/protocol'
 
 type Kind = 'text' | 'number' | 'flag' | 'list'
 
@@ -93,6 +93,8 @@ export const options = {
     'Connections from one address; loopback is not counted. 0: no limit.',
   ),
   unauthenticated: number(1_000, [0, 10_000_000], 'Connections whose user is not known yet. 0: no limit.'),
+  handshakes: number(1_000, [0, 1_000_000], 'Connections taken a second; more are told to come back. 0: no limit.'),
+  handshakeBurst: number(2_000, [1, 1_000_000], 'Connections taken at once before that counts.'),
   subscriptions: number(128, [0, 1_000_000], 'Rooms and channels that one connection joins. 0: no limit.'),
   roomsPerUser: number(1_000, [0, 10_000_000], 'Rooms that a user is a member of. 0: no limit.'),
   membersPerRoom: number(10_000, [0, 10_000_000], 'Members of a room. 0: no limit.'),
@@ -150,7 +152,8 @@ export function configure(wishes: Partial<Config> = {}): Config {
 }
 
 /**
- * The configuration of a process: flags over the environment over `.env` over the defaults.
+ * The configuration of a process: flags over the environment over `.env` over the file over the defaults. The file is
+ * JSON, named by the flag `config` or by `NITKA_CONFIG`: an object with the names of `options`.
  * @param flags by flag name, without the dashes
  * @throws NitkaError `invalid`, all faults in its message
  */
@@ -163,18 +166,41 @@ export function configureProcess(
   const names = Object.keys(options) as OptionName[]
   const byEnvironment = new Map(names.map((name) => [environmentName(name), name]))
   const byFlag = new Map(names.map((name) => [flagName(name), name]))
+  const { config: file = environment[configVariable], ...rest } = flags
+  if (file !== undefined) readConfigFile(String(file), given, faults)
   for (const [key, value] of Object.entries(environment)) {
+    if (key === configVariable) continue
     const name = byEnvironment.get(key)
     if (name !== undefined) given.set(name, { value, from: key })
     else if (key.startsWith('NITKA_'))
       faults.push(`${key} is not an option${suggestion(key, [...byEnvironment.keys()])}`)
   }
-  for (const [key, value] of Object.entries(flags)) {
+  for (const [key, value] of Object.entries(rest)) {
     const name = byFlag.get(key)
     if (name !== undefined) given.set(name, { value, from: `--${key}` })
     else faults.push(`--${key} is not an option${suggestion(key, [...byFlag.keys()])}`)
   }
   return build(given, faults)
+}
+
+const configVariable = 'NITKA_CONFIG'
+
+function readConfigFile(path: string, given: Map<OptionName, Given>, faults: string[]): void {
+  let content: unknown
+  try {
+    content = parseJson(readFileSync(path, 'utf8'))
+  } catch (error) {
+    faults.push(`the file ${path} cannot be read: ${(error as Error).message}`)
+    return
+  }
+  if (!isObject(content)) {
+    faults.push(`the file ${path} must hold a JSON object`)
+    return
+  }
+  for (const [name, value] of Object.entries(content)) {
+    if (Object.hasOwn(options, name)) given.set(name as OptionName, { value, from: `${name} in ${path}` })
+    else faults.push(`${name} in ${path} is not an option${suggestion(name, Object.keys(options))}`)
+  }
 }
 
 /** The environment with what `.env` adds to it. A missing file adds nothing. */

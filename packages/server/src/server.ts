@@ -25,6 +25,7 @@ import { Heartbeat } from './sessions/heartbeat.ts'
 import { isLoopback, OriginGuard } from './sessions/origin.ts'
 import { Registry } from './sessions/registry.ts'
 import { Session } from './sessions/session.ts'
+import { TokenBucket } from './sessions/token-bucket.ts'
 import type { Wire } from './sessions/wire.ts'
 import { messageRoutes } from './transports/http/message-routes.ts'
 import { operationRoutes } from './transports/http/operation-routes.ts'
@@ -287,6 +288,7 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
       roomEndpoint(rooms, (error) => onInternal(error, 'room')),
     ],
     ...{ authenticator, guard, registry },
+    handshakes: new TokenBucket(world.clock, { perSecond: config.handshakes, burst: config.handshakeBurst }),
     frameBytesMax: envelopeBytes(config),
     goodbyeMs: config.pongMs,
     newSession: sessionMaker(config, world, ids, pulse),

@@ -84,6 +84,29 @@ test('what is too large, too long or unreadable is a problem document', async (t
   assert.deepEqual([missing.status, missing.body.code], [404, 'not-found'])
 })
 
+test('an offer to change to HTTP/2 is declined by an answer, and too many headers are refused', async (t) => {
+  const { server } = await start(t)
+  const { host } = new URL(server.url)
+  const offer = 'Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'
+  assert.equal((await raw(server.url, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n${offer}\r\n`)).status, 200)
+  const many = Array.from({ length: 80 }, (_, i) => `X-${i}: 1\r\n`).join('')
+  const { status, text } = await raw(
+    server.url,
+    `GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${many}\r\n`,
+  )
+  assert.equal(status, 413)
+  assert.match(text, /at most 64 headers/)
+})
+
+test('a storm of connections is let in bit by bit, and told to come back', async (t) => {
+  const { connect, server } = await start(t, { handshakes: 1, handshakeBurst: 3 })
+  const tries = await Promise.allSettled(Array.from({ length: 10 }, () => connect('/relay')))
+  const refused = tries.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
+  assert.ok(refused.length >= 6, `${refused.length} refused`)
+  for (const reason of refused) assert.match(reason, /429 .*too many connections are being opened/)
+  assert.ok(server.registry.size >= 3)
+})
+
 test('a batch is stored all or not at all', async (t) => {
   const { ask, server } = await start(t)
   await server.rooms.create('ann', { id: 'tea', name: 'Tea' })

@@ -22,7 +22,7 @@ export function readFlags(args: readonly string[], own: readonly string[] = [], 
   const known = Object.fromEntries(
     names.map((name) => [flagName(name), { type: options[name].kind === 'flag' ? 'boolean' : 'string' } as const]),
   )
-  const mine = Object.fromEntries(own.map((name) => [name, { type: 'string' } as const]))
+  const mine = Object.fromEntries([...own, 'config'].map((name) => [name, { type: 'string' } as const]))
   const { values, positionals, tokens } = parseArgs({
     args: [...args],
     options: { ...known, ...mine },

@@ -2,6 +2,7 @@
 // socket is read more slowly; nothing is refused and nothing is dropped.
 
 import type { Clock, Timer } from '../world.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 export interface IntakeLimits {
   /** Messages a second, 0: no limit. */
@@ -27,8 +28,7 @@ export class Intake {
   readonly #clock: Clock
   readonly #limits: IntakeLimits
   readonly #tap: Tap
-  #tokens: number
-  #filledAt: number
+  readonly #bucket: TokenBucket
   #timer: Timer | undefined
   #unanswered = 0
   #unansweredBytes = 0
@@ -38,8 +38,7 @@ export class Intake {
     this.#clock = clock
     this.#limits = limits
     this.#tap = tap
-    this.#tokens = limits.burst
-    this.#filledAt = clock.monotonic()
+    this.#bucket = new TokenBucket(clock, { perSecond: limits.ratePerSecond, burst: limits.burst })
   }
 
   /** Whether this side holds the peer back: its silence is then no sign of death. */
@@ -54,14 +53,10 @@ export class Intake {
 
   /** Counts one message against the rate. */
   count(): void {
-    const { ratePerSecond, burst } = this.#limits
-    if (ratePerSecond === 0) return
-    const now = this.#clock.monotonic()
-    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#filledAt) * ratePerSecond) / 1000) - 1
-    this.#filledAt = now
-    if (this.#tokens >= 0 || this.#timer !== undefined) return
+    const waitMs = this.#bucket.take()
+    if (waitMs === 0 || this.#timer !== undefined) return
     this.#hold(rate)
-    this.#timer = this.#clock.after(Math.ceil((-this.#tokens * 1000) / ratePerSecond), this.#refilled)
+    this.#timer = this.#clock.after(waitMs, this.#refilled)
   }
 
   /** A call that will be answered later began. */

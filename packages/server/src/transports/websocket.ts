@@ -11,6 +11,7 @@ import type { Endpoint, EndpointRequest } from '../sessions/dialect.ts'
 import type { OriginGuard } from '../sessions/origin.ts'
 import type { Registry } from '../sessions/registry.ts'
 import type { Session } from '../sessions/session.ts'
+import type { TokenBucket } from '../sessions/token-bucket.ts'
 import type { Wire } from '../sessions/wire.ts'
 import { type Clock, sleep } from '../world.ts'
 import { problemOf } from './http/problem.ts'
@@ -22,6 +23,8 @@ export interface WebSocketDoorOptions {
   readonly authenticator: Authenticator
   readonly guard: OriginGuard
   readonly registry: Registry
+  /** How fast connections are taken: a storm of them is let in bit by bit. */
+  readonly handshakes: TokenBucket
   /** Largest frame that is read whole, bytes. A larger one closes the connection with 1009. */
   readonly frameBytesMax: number
   /** How long a peer has to answer a goodbye before its socket is destroyed. */
@@ -71,8 +74,13 @@ export class WebSocketDoor {
   }
 
   async #take(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { endpoints, guard, registry } = this.#options
+    const { endpoints, guard, registry, handshakes } = this.#options
     guard.check(request.headers.host, request.headers.origin)
+    if (handshakes.take() > 0) {
+      handshakes.giveBack()
+      registry.refused++
+      throw new NitkaError('overloaded', 'too many connections are being opened at once; come back in a moment')
+    }
     const url = parseTarget(request.url)
     const found = matchPath(endpoints, url.pathname)
     if (found === undefined) throw new NitkaError('not-found', `nothing is served at ${url.pathname.slice(0, 200)}`)

@@ -24,6 +24,9 @@ export interface HttpDoorOptions {
 export const livenessPaths = ['/healthz', '/livez', '/health'] as const
 const probes: ReadonlySet<string> = new Set([...livenessPaths, '/readyz'])
 
+/** Node drops what is too many without a word; we say it. */
+const headersMax = 64
+
 /** How requests say who they come from. */
 export type WhoOf = (request: FastifyRequest) => Promise<string | undefined>
 
@@ -46,7 +49,13 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
     connectionTimeout: 0,
     keepAliveTimeout: 5_000,
     routerOptions: { maxParamLength: 400, ignoreTrailingSlash: false },
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 },
+    http: {
+      // Some clients offer to change to HTTP/2 with every request: that is declined by answering as HTTP/1.1.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: 8_192,
+    },
     forceCloseConnections: 'idle',
     clientErrorHandler: refuseUnreadable,
   })
@@ -68,6 +77,9 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
   http.addHook('onRequest', async (request) => {
     const { host, origin } = request.headers
     // Probes come by address, with whatever Host; they learn nothing.
+    if (request.raw.rawHeaders.length > 2 * headersMax) {
+      throw new NitkaError('too-large', `a request may have at most ${headersMax} headers`, { field: 'headers' })
+    }
     if (probes.has(request.url)) return
     options.guard.check(host, origin)
     // Who watches the drain may go on watching.
