@@ -288,6 +288,7 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
       roomEndpoint(rooms, (error) => onInternal(error, 'room')),
     ],
     ...{ authenticator, guard, registry },
+    clock: world.clock,
     handshakes: new TokenBucket(world.clock, { perSecond: config.handshakes, burst: config.handshakeBurst }),
     frameBytesMax: envelopeBytes(config),
     goodbyeMs: config.pongMs,

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import { deviceName, errors, NitkaError, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../sessions/auth.ts'
-import type { Endpoint, EndpointRequest } from '../sessions/dialect.ts'
+import type { Dialect, Endpoint, EndpointRequest } from '../sessions/dialect.ts'
 import type { OriginGuard } from '../sessions/origin.ts'
 import type { Registry } from '../sessions/registry.ts'
 import type { Session } from '../sessions/session.ts'
@@ -19,6 +19,7 @@ import { matchPath } from './path.ts'
 import { WebSocketWire } from './websocket-wire.ts'
 
 export interface WebSocketDoorOptions {
+  readonly clock: Clock
   readonly endpoints: readonly Endpoint[]
   readonly authenticator: Authenticator
   readonly guard: OriginGuard
@@ -33,6 +34,9 @@ export interface WebSocketDoorOptions {
   readonly onMessage: (bytes: number) => void
   readonly onError: (error: unknown, where: string) => void
 }
+
+/** How long the hooks that say who somebody is, and what they may, have for one upgrade. */
+const decideMs = 10_000
 
 export class WebSocketDoor {
   readonly #options: WebSocketDoorOptions
@@ -59,11 +63,15 @@ export class WebSocketDoor {
     const socket = stream as Socket
     // From the first tick on: a socket without a listener would end the process with its first error.
     socket.on('error', ignore)
-    this.#take(request, socket, head).catch((thrown: unknown) => {
-      const error = toNitkaError(thrown)
-      if (error.code === 'internal') this.#options.onError(thrown, 'upgrade')
-      refuse(socket, error)
-    })
+    const { clock, onError } = this.#options
+    const late = clock.after(decideMs, () => socket.destroy())
+    this.#take(request, socket, head)
+      .catch((thrown: unknown) => {
+        const error = toNitkaError(thrown)
+        if (error.code === 'internal') onError(thrown, 'upgrade')
+        refuse(socket, error)
+      })
+      .finally(() => late.cancel())
   }
 
   /** Resolves when the goodbyes are through, or after `ms`, when it ends what is left. */
@@ -133,8 +141,8 @@ export class WebSocketDoor {
       this.#sockets.delete(ws)
       session.gone()
     })
-    const dialect = endpoint.open(session, asked)
-    session.speak(dialect)
+    const dialect = this.#speak(session, endpoint, asked)
+    if (dialect === undefined) return
     ws.on('message', (data: RawData, isBinary: boolean) => {
       if (!session.listening) return
       const bytes = data as Buffer
@@ -143,6 +151,19 @@ export class WebSocketDoor {
       if (isBinary) dialect.receiveBinary(bytes)
       else dialect.receiveText(bytes)
     })
+  }
+
+  /** After the upgrade a refusal is a close frame, no HTTP. */
+  #speak(session: Session, endpoint: Endpoint, asked: EndpointRequest): Dialect | undefined {
+    try {
+      const dialect = endpoint.open(session, asked)
+      session.speak(dialect)
+      return dialect
+    } catch (error) {
+      this.#options.onError(error, endpoint.path)
+      session.close('internal')
+      return undefined
+    }
   }
 }
 
