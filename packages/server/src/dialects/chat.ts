@@ -4,7 +4,8 @@
 import { isObject, type NitkaError, parseJson } from '@nitka/protocol'
 import type { Dialect, Endpoint } from '../sessions/dialect.ts'
 import type { Session } from '../sessions/session.ts'
-import { isHeartbeat, PlainDirect } from './plain/direct.ts'
+import { isHeartbeat } from './heartbeat.ts'
+import { PlainDirect } from './plain/direct.ts'
 import type { RpcServices } from './rpc/context.ts'
 import { Rpc } from './rpc/rpc.ts'
 

@@ -88,6 +88,8 @@ class DeviceInbox {
     this.#clock = clock
     this.#onEmpty = onEmpty
     this.#loaded = this.#load()
+    // Whoever waits for it is told; a failure that nobody waits for is no crash.
+    this.#loaded.catch(ignore)
   }
 
   open(recipient: Recipient, encoder: Encoder<LogMessage>): Place {

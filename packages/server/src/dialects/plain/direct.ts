@@ -9,15 +9,11 @@ import { type Authorize, Permits } from '../../sessions/auth.ts'
 import type { Dialect } from '../../sessions/dialect.ts'
 import type { Session } from '../../sessions/session.ts'
 import { textEncoder } from '../encoders.ts'
+import { isHeartbeat } from '../heartbeat.ts'
 import { Replies } from './replies.ts'
 
 /** What came for the user; what the user sent from elsewhere is left out. */
 const plainDirectEncoder = textEncoder<LogMessage>((message) => (isSentCopy(message) ? '' : messageText(message.entry)))
-
-/** Whether the client asks if somebody is there. */
-export function isHeartbeat(text: Buffer): boolean {
-  return text.length === 9 && text.toString('latin1') === 'heartbeat'
-}
 
 export class PlainDirect implements Dialect {
   readonly #session: Session

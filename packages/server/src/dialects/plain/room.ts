@@ -7,7 +7,7 @@ import type { RoomJoined, Rooms } from '../../rooms/rooms.ts'
 import type { Dialect, Endpoint, EndpointRequest } from '../../sessions/dialect.ts'
 import type { Session } from '../../sessions/session.ts'
 import { textEncoder } from '../encoders.ts'
-import { isHeartbeat } from './direct.ts'
+import { isHeartbeat } from '../heartbeat.ts'
 import { Replies } from './replies.ts'
 
 const plainRoomEncoder = textEncoder<LogMessage>(({ log, entry }) => entryText(log.id, entry))

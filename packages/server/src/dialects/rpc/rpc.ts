@@ -6,6 +6,7 @@ import { type CallName, type Check, calls, compileCheck } from '@nitka/protocol/
 import { Permits } from '../../sessions/auth.ts'
 import type { Dialect } from '../../sessions/dialect.ts'
 import type { Session } from '../../sessions/session.ts'
+import { isHeartbeat } from '../heartbeat.ts'
 import { Answer, type Handler, RawJson, type RpcContext, type RpcServices } from './context.ts'
 import { directCalls } from './direct-calls.ts'
 import { notification, rpcMarkerEncoder, rpcRoomEventEncoder } from './encoders.ts'
@@ -65,6 +66,7 @@ export class Rpc implements Dialect {
   }
 
   receiveText(text: Buffer): void {
+    if (isHeartbeat(text)) return this.#session.reply('heartbeat')
     let value: unknown
     try {
       value = parseJson(text.toString())
