@@ -7,15 +7,26 @@ export class EventListener<M> implements Listener<M> {
   readonly encoder: Encoder<M>
   readonly #recipient: Recipient
   readonly #onMissed: (count: number) => void
+  readonly #skip: ((message: M) => boolean) | undefined
 
-  constructor(recipient: Recipient, encoder: Encoder<M>, onMissed: (count: number) => void) {
+  /** @param skip what this connection hears in another way */
+  constructor(
+    recipient: Recipient,
+    encoder: Encoder<M>,
+    onMissed: (count: number) => void,
+    skip?: (message: M) => boolean,
+  ) {
     this.#recipient = recipient
     this.encoder = encoder
     this.#onMissed = onMissed
+    this.#skip = skip
   }
 
   take(batch: Batch<M>): void {
-    if (this.#recipient.flowing) this.#recipient.deliver(batch.bytes)
-    else this.#onMissed(batch.messages.length)
+    const skip = this.#skip
+    if (!this.#recipient.flowing) this.#onMissed(batch.messages.length)
+    else if (skip === undefined || !batch.messages.some(skip)) this.#recipient.deliver(batch.bytes)
+    else
+      for (const [i, message] of batch.messages.entries()) if (!skip(message)) this.#recipient.deliver(batch.copyOf(i))
   }
 }

@@ -240,7 +240,8 @@ export class Rooms {
   #enter(id: string, guest: Guest, end: () => void): () => void {
     const { user, recipient, events } = guest
     if (this.presence.enter(id, user)) this.#inRoom.publish(id, { kind: 'presence', room: id, user, online: true }, 128)
-    const deaf = events === undefined ? undefined : this.#inRoom.add(id, this.#listener(recipient, events))
+    const deaf =
+      events === undefined ? undefined : this.#inRoom.add(id, this.#listener(recipient, events, ownMarker(user)))
     const places = this.#places.get(id) ?? new Set()
     this.#places.set(id, places)
     let closed = false
@@ -265,10 +266,15 @@ export class Rooms {
     return close
   }
 
-  #listener(recipient: Recipient, encoder: Encoder<RoomEvent>): EventListener<RoomEvent> {
-    return new EventListener(recipient, encoder, (count) => {
+  #listener(
+    recipient: Recipient,
+    encoder: Encoder<RoomEvent>,
+    skip?: (event: RoomEvent) => boolean,
+  ): EventListener<RoomEvent> {
+    const missed = (count: number): void => {
       this.eventsMissed += count
-    })
+    }
+    return new EventListener(recipient, encoder, missed, skip)
   }
 
   async #room(id: string): Promise<Room> {
@@ -300,4 +306,9 @@ export class Rooms {
 
 function readCursor(user: string): string {
   return `read:${user}`
+}
+
+/** One's own marker comes to all of one's connections, with the unread count, whether they joined the room or not. */
+function ownMarker(user: string): (event: RoomEvent) => boolean {
+  return (event) => event.kind === 'read' && event.user === user
 }
