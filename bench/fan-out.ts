@@ -21,14 +21,19 @@ function payload(number: number): string {
   return String(number).padEnd(payloadBytes, '.')
 }
 
+/** 100 receivers and a sender in one channel; all frames are alike in length. */
+async function openChannel(url: URL): Promise<{ subscribers: BenchSocket[]; sender: BenchSocket }> {
+  const fixed = payloadBytes + 4
+  const subscribers: BenchSocket[] = []
+  for (let i = 0; i < receivers; i++) subscribers.push(await BenchSocket.open(url, '/relay', { fixed }))
+  return { subscribers, sender: await BenchSocket.open(url, '/relay', { fixed }) }
+}
+
 /** A relay channel (or its naive peer), one sender flat out. */
 export async function relayFanOut(kind: Kind, seconds: number): Promise<FanOut> {
   const server = await startServer(kind)
   try {
-    const fixed = payloadBytes + 4
-    const subscribers: BenchSocket[] = []
-    for (let i = 0; i < receivers; i++) subscribers.push(await BenchSocket.open(server.url, '/relay', { fixed }))
-    const sender = await BenchSocket.open(server.url, '/relay', { fixed })
+    const { subscribers, sender } = await openChannel(server.url)
     const first = subscribers[0]
     if (first === undefined) throw new Error('no subscriber')
     let expected = 0
@@ -119,10 +124,7 @@ export async function roomFanOut(seconds: number): Promise<FanOut> {
 export async function relayLatency(kind: Kind, seconds: number): Promise<{ p50: number; p99: number }> {
   const server = await startServer(kind)
   try {
-    const fixed = payloadBytes + 4
-    const subscribers: BenchSocket[] = []
-    for (let i = 0; i < receivers; i++) subscribers.push(await BenchSocket.open(server.url, '/relay', { fixed }))
-    const sender = await BenchSocket.open(server.url, '/relay', { fixed })
+    const { subscribers, sender } = await openChannel(server.url)
     const times: number[] = []
     for (let sent = 0; sent < seconds * 100; ) {
       const begun = performance.now()

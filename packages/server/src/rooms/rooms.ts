@@ -14,12 +14,12 @@ import { Audience } from '../fanout/audience.ts'
 import { EventListener } from '../fanout/event-listener.ts'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
-import type { LogMessage } from '../log/feed.ts'
-import type { DraftAppend, Joined, Log } from '../log/log.ts'
-import type { Appended, LogPage, MissingRange } from '../log/log-store.ts'
+import type { DraftAppend, Log } from '../log/log.ts'
+import type { Appended, LogPage } from '../log/log-store.ts'
 import { payloadText } from '../log/payload.ts'
 import type { Clock } from '../world.ts'
 import type { RoomEvent } from './events.ts'
+import type { Guest, RoomJoined } from './guest.ts'
 import { logOf } from './messages.ts'
 import { Presence } from './presence.ts'
 import type { Member, Room, RoomDirectory } from './room-directory.ts'
@@ -29,29 +29,6 @@ export interface RoomsOptions {
   readonly payloadBytesMax: number
   readonly roomsPerUserMax: number
   readonly membersPerRoomMax: number
-}
-
-export interface Guest {
-  readonly user: string
-  readonly recipient: Recipient
-  readonly entries: Encoder<LogMessage>
-  /** Undefined: this connection understands no events. */
-  readonly events?: Encoder<RoomEvent>
-  /** The user is no member any more; the place is closed. */
-  readonly removed: () => void
-  /** The store does not answer; the place is closed. */
-  readonly failed: (error: unknown) => void
-  /** Entries were passed over because the store cannot serve them. */
-  readonly missing?: (ranges: readonly MissingRange[]) => void
-}
-
-export interface RoomJoined extends Joined {
-  readonly room: Room
-  readonly presence: readonly string[]
-  readonly unread: number
-  readonly read: number
-  /** Leaves the room with this connection; the membership stays. May be called twice. */
-  readonly close: () => void
 }
 
 export class Rooms {

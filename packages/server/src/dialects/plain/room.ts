@@ -2,8 +2,9 @@
 
 import { isObject, NitkaError, type Position, parseJson } from '@nitka/protocol'
 import type { LogMessage } from '../../log/feed.ts'
+import type { RoomJoined } from '../../rooms/guest.ts'
 import { entryText } from '../../rooms/messages.ts'
-import type { RoomJoined, Rooms } from '../../rooms/rooms.ts'
+import type { Rooms } from '../../rooms/rooms.ts'
 import type { Dialect, Endpoint, EndpointRequest } from '../../sessions/dialect.ts'
 import type { Session } from '../../sessions/session.ts'
 import { textEncoder } from '../encoders.ts'
