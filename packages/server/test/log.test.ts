@@ -1,97 +1,9 @@
 // Two nodes' logs on one store: a bus that loses what it is told costs time, never a message.
 
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { IdSource } from '@nitka/protocol'
-import type { Bus } from '../src/bus.ts'
-import { InProcessHub } from '../src/engines/embedded/bus.ts'
-import { openEmbedded } from '../src/engines/embedded/engine.ts'
-import { Pulse } from '../src/fanout/pulse.ts'
-import type { Encoder, Recipient } from '../src/fanout/recipient.ts'
-import type { LogMessage } from '../src/log/feed.ts'
-import { Log } from '../src/log/log.ts'
-import type { LogName } from '../src/log/log-store.ts'
-import { realWorld } from '../src/world.ts'
+import { test } from 'node:test'
 import { eventually } from '../testing/eventually.ts'
-import { temporaryFolder } from '../testing/server.ts'
-
-const tea: LogName = { kind: 'room', id: 'tea' }
-
-const encoder: Encoder<LogMessage> = {
-  encode(messages) {
-    const bytes = Buffer.from(messages.map(({ entry }) => String.fromCharCode(entry.offset)).join(''), 'latin1')
-    return { bytes, ends: messages.map((_, i) => i + 1) }
-  },
-}
-
-/** A receiver that takes everything while it has room. */
-class Ear implements Recipient {
-  readonly id = 'ear'
-  readonly user = 'ear'
-  readonly heard: number[] = []
-  hasRoom = true
-  readonly flowing = true
-  readonly taken = 0
-  readonly #listeners = new Set<() => void>()
-
-  deliver(bytes: Uint8Array, onTaken?: () => void): void {
-    this.heard.push(...bytes)
-    onTaken?.()
-  }
-
-  onDrain(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  drain(): void {
-    this.hasRoom = true
-    for (const listener of [...this.#listeners]) listener()
-  }
-}
-
-interface Nodes {
-  readonly one: Log
-  readonly two: Log
-  /** What the bus loses, from now on. */
-  lose: 'nothing' | 'everything'
-}
-
-async function twoNodes(t: TestContext): Promise<Nodes> {
-  const world = realWorld()
-  const engine = await openEmbedded({ dataDir: await temporaryFolder(t), world, reserveBytes: 0 })
-  t.after(() => engine.close())
-  const hub = new InProcessHub()
-  const nodes: { lose: Nodes['lose'] } = { lose: 'nothing' }
-  const log = (): Log => {
-    const bus: Bus = hub.node()
-    const lossy: Bus = {
-      alone: false,
-      healthy: true,
-      publish: (subject, bytes) => (nodes.lose === 'nothing' ? bus.publish(subject, bytes) : undefined),
-      subscribe: (subject, handler) => bus.subscribe(subject, handler),
-      close: () => bus.close(),
-    }
-    const ids = new IdSource(() => world.clock.now(), world.random.bytes(8))
-    const made = new Log(
-      { store: engine.logs, bus: lossy, pulse: new Pulse(world.clock, 0), clock: world.clock, ids },
-      { sweepMs: 0 },
-    )
-    t.after(() => made.close())
-    return made
-  }
-  return Object.assign(nodes, { one: log(), two: log() })
-}
-
-async function say(log: Log, count = 1): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    await log.append([{ entries: [{ log: tea, sender: 'ann', body: '1', counts: true }] }])
-  }
-}
-
-function numbers(to: number): number[] {
-  return Array.from({ length: to }, (_, i) => i + 1)
-}
+import { Ear, encoder, numbers, say, tea, twoNodes } from '../testing/log-nodes.ts'
 
 test('what one node stores is heard on the other, in order', async (t) => {
   const nodes = await twoNodes(t)
@@ -163,4 +75,60 @@ test('a position before what was trimmed gets the exact range that is gone, and 
     [5, 6, 7, 8, 9, 10],
   )
   joined.subscription.close()
+})
+
+test('a hint that comes while a gap is being read is not lost', async (t) => {
+  const { one, two, late } = await twoNodes(t)
+  const ear = new Ear()
+  const joined = await two.join(tea, { offset: 0 }, { recipient: ear, encoder })
+  joined.subscription.start()
+  late.pages.hold()
+  await say(one)
+  await late.pages.holds()
+  await say(one)
+  late.pages.release()
+  await eventually(() => ear.heard.length === 2, 'both, without another hint')
+  assert.deepEqual(ear.heard, [1, 2])
+})
+
+test('a hint that comes while somebody joins is not lost', async (t) => {
+  const { one, two, late } = await twoNodes(t)
+  const ear = new Ear()
+  late.pages.hold()
+  const joining = two.join(tea, { offset: 0 }, { recipient: ear, encoder })
+  await late.pages.holds()
+  await say(one, 2)
+  late.pages.release()
+  const { entries, subscription } = await joining
+  assert.deepEqual(entries, [])
+  subscription.start()
+  await eventually(() => ear.heard.length === 2, 'what was stored meanwhile')
+  assert.deepEqual(ear.heard, [1, 2])
+})
+
+test('a receiver that is full again while it reads on waits again, and misses nothing', async (t) => {
+  const { one } = await twoNodes(t)
+  const ear = new Ear()
+  const joined = await one.join(tea, undefined, { recipient: ear, encoder })
+  const { subscription } = joined
+  assert.equal(subscription.phase, 'reading')
+  subscription.start()
+  assert.equal(subscription.phase, 'live')
+  ear.hasRoom = false
+  await say(one, 3)
+  await eventually(() => subscription.phase === 'behind', 'behind')
+  // Drained, but full again before the first page came.
+  ear.drain()
+  assert.equal(subscription.phase, 'reading')
+  ear.hasRoom = false
+  await eventually(() => subscription.phase === 'behind' || ear.heard.length === 3, 'one page or none')
+  await say(one, 3)
+  ear.drain()
+  await eventually(() => subscription.phase === 'live', 'live')
+  assert.deepEqual(ear.heard, numbers(6))
+  subscription.close()
+  assert.equal(subscription.phase, 'ended')
+  ear.drain()
+  await say(one)
+  assert.equal(ear.heard.length, 6)
 })

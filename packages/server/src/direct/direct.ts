@@ -10,7 +10,7 @@ import type { LogMessage } from '../log/feed.ts'
 import type { DraftAppend, Joined, Log } from '../log/log.ts'
 import type { Appended, LogPage, MissingRange } from '../log/log-store.ts'
 import type { Clock } from '../world.ts'
-import { deviceCursors, Inbox, type Place } from './inbox.ts'
+import { Inbox, type Place } from './inbox.ts'
 import { logOf, type SystemSend, systemDraft, systemThread, type UserSend, userDrafts, userThread } from './messages.ts'
 import { noteUndelivered } from './undelivered.ts'
 
@@ -149,18 +149,19 @@ export class Direct {
     receiver: DirectReceiver,
   ): Promise<DirectJoined> {
     const { took, release } = this.#inbox(user).hold(device)
+    let joined: Joined | undefined
+    const close = (): void => {
+      joined?.subscription.close()
+      release()
+    }
     try {
       const { failed, missing } = receiver
       const events = { taken: took, failed, missing }
-      const joined = await this.#log.join(logOf(user), since, { ...receiver, events })
+      joined = await this.#log.join(logOf(user), since, { ...receiver, events })
       const marker = await this.unread(user)
-      const close = (): void => {
-        joined.subscription.close()
-        release()
-      }
       return { ...joined, ...marker, took, close }
     } catch (error) {
-      release()
+      close()
       throw error
     }
   }
@@ -181,13 +182,13 @@ export class Direct {
    */
   async acknowledge(user: string, device: string, offset: number): Promise<void> {
     await this.#demandWithin(user, offset)
-    await this.#move(user, deviceCursors(device).confirmed, offset)
+    await this.#inbox(user).confirm(device, offset)
   }
 
   /** The user has read everything up to `offset`, on any device. Never moves back. Resolves when durable. */
   async read(user: string, offset: number): Promise<Unread> {
     await this.#demandWithin(user, offset)
-    await this.#move(user, readCursor, offset)
+    await this.#log.store.move([{ log: logOf(user), name: readCursor, offset, time: this.#clock.now() }])
     const marker = await this.unread(user)
     this.#markers.publish(user, marker, 128)
     return marker
@@ -207,10 +208,6 @@ export class Direct {
       this.#inboxes.set(user, inbox)
     }
     return inbox
-  }
-
-  #move(user: string, name: string, offset: number): Promise<void> {
-    return this.#log.store.move([{ log: logOf(user), name, offset, time: this.#clock.now() }])
   }
 
   async #demandWithin(user: string, offset: number): Promise<void> {

@@ -15,11 +15,13 @@ import { logOf } from './messages.ts'
 
 /** How long a connection that does not read may keep the others waiting for what is pending. */
 const turnMs = 1_000
+/** And one that reads, however slowly. */
+const turnMaxMs = 10_000
 
 const nothing = new Uint8Array(0)
 
 /** The cursors of a device ('' for clients that name none). */
-export function deviceCursors(device: string): { written: string; confirmed: string } {
+function deviceCursors(device: string): { written: string; confirmed: string } {
   return { written: `written:${device}`, confirmed: `confirmed:${device}` }
 }
 
@@ -44,6 +46,11 @@ export class Inbox {
   /** A connection that keeps its own position: it only says what its socket took, until `release`. */
   hold(device: string): { took: (offset: number) => void; release: () => void } {
     return this.#device(device).hold()
+  }
+
+  /** The device has everything up to `offset`. Never moves back. Resolves when durable. */
+  confirm(device: string, offset: number): Promise<void> {
+    return this.#device(device).confirm(offset)
   }
 
   #device(device: string): DeviceInbox {
@@ -129,6 +136,7 @@ class DeviceInbox {
   turnOver(place: Place): void {
     if (this.#turn !== place) return
     this.#turn = undefined
+    place.turnEnded()
     this.#nextTurn()
   }
 
@@ -140,9 +148,22 @@ class DeviceInbox {
     this.#settle()
   }
 
+  /** The newest offset that was handed to this device before, on whichever connection. */
+  async known(): Promise<number> {
+    await this.#loaded
+    return Math.max(this.#written, this.#confirmed ?? 0)
+  }
+
   async confirm(offset: number): Promise<void> {
-    if (offset > (this.#confirmed ?? -1)) this.#confirmed = offset
-    await this.#move(deviceCursors(this.#device).confirmed, offset)
+    const { release } = this.hold()
+    try {
+      // What was stored before must not come over it.
+      await this.#loaded
+      if (offset > (this.#confirmed ?? -1)) this.#confirmed = offset
+      await this.#move(deviceCursors(this.#device).confirmed, offset)
+    } finally {
+      release()
+    }
   }
 
   async #load(): Promise<void> {
@@ -224,13 +245,17 @@ export class Place {
   begin(): void {
     if (this.#closed) return this.#inbox.turnOver(this)
     this.#subscription = this.#inbox.begin(this)
-    this.#timer = this.#clock.after(turnMs, () => this.#inbox.turnOver(this))
+    this.#watchTurn(this.#clock.monotonic() + turnMaxMs)
     this.#subscription.start()
   }
 
-  /** The newest offset that this connection was sent. */
-  get sentOffset(): number {
-    return this.#subscription?.position ?? 0
+  turnEnded(): void {
+    this.#timer?.cancel()
+  }
+
+  /** The newest offset that this connection was sent, or its device before. */
+  async sentOffset(): Promise<number> {
+    return Math.max(this.#subscription?.position ?? 0, await this.#inbox.known())
   }
 
   confirm(offset: number): Promise<void> {
@@ -243,6 +268,15 @@ export class Place {
     this.#timer?.cancel()
     this.#subscription?.close()
     this.#inbox.leave(this)
+  }
+
+  /** The turn is over when the socket takes nothing for a while, or at `end`. */
+  #watchTurn(end: number): void {
+    const { taken } = this.recipient
+    this.#timer = this.#clock.after(turnMs, () => {
+      if (this.recipient.taken === taken || this.#clock.monotonic() >= end) this.#inbox.turnOver(this)
+      else this.#watchTurn(end)
+    })
   }
 
   readonly fail = (error: unknown): void => {

@@ -22,7 +22,11 @@ export class Feed {
   /** Times that the store had to fill a gap. */
   repaired = 0
   readonly #store: LogStore
+  /** The newest offset that another node spoke of. */
+  #told = 0
   #catchingUp: Promise<void> | undefined
+  /** Somebody asked while the last page was under way: it may not hold what they meant. */
+  #again = false
 
   constructor(log: LogName, store: LogStore, pulse: Pulse) {
     this.log = log
@@ -41,8 +45,23 @@ export class Feed {
     this.broadcast.publish({ log: this.log, entry }, entry.body.length + 128)
   }
 
+  /** Another node has stored entries up to `offset`. */
+  hint(offset: number): void {
+    if (offset > this.#told) this.#told = offset
+    if (this.head !== undefined && offset > this.head) void this.catchUp()
+  }
+
+  /** What stands up to `head` was read elsewhere; a feed that knows where it stands is not moved. */
+  begin(head: number): void {
+    if (this.head !== undefined) return
+    this.head = head
+    // Told before it was known where to read on.
+    if (this.#told > head) void this.catchUp()
+  }
+
   /** Reads what the store has beyond `head` and lets it go live. Resolves when done; never rejects. */
   catchUp(): Promise<void> {
+    this.#again = true
     this.#catchingUp ??= this.#readOn().finally(() => {
       this.#catchingUp = undefined
     })
@@ -53,6 +72,7 @@ export class Feed {
     for (;;) {
       const after = this.head
       if (after === undefined) return
+      this.#again = false
       const page = await this.#store.read(this.log, { after, limit: readPageMax }).catch(() => undefined)
       // A store that fails is asked again by the next hint or sweep; listeners keep their positions meanwhile.
       if (page === undefined) return
@@ -65,7 +85,7 @@ export class Feed {
       if (!page.more) {
         const lost = page.missing.at(-1)
         if (lost !== undefined && this.head !== undefined && lost.to > this.head) this.head = lost.to
-        return
+        if (!this.#again) return
       }
     }
   }

@@ -104,7 +104,7 @@ export class Log {
       const after = Math.max(0, (since?.offset ?? Number.MAX_SAFE_INTEGER) - 1)
       const page = await this.#gate.run(() => this.store.read(log, { after, limit: readPageMax }))
       const { recovery, from } = judge(since, page)
-      feed.head ??= page.state.head
+      feed.begin(page.state.head)
       this.recoveries[recovery.recovered ? 'recovered' : recovery.reason]++
       const entries = page.entries.filter(({ offset }) => offset > from)
       const position = Math.max(entries.at(-1)?.offset ?? from, page.more ? 0 : (page.missing.at(-1)?.to ?? 0))
@@ -161,9 +161,7 @@ export class Log {
     let known = this.#feeds.get(key)
     if (known === undefined) {
       const feed = new Feed(log, this.store, this.#pulse)
-      const hints = this.#bus.subscribe(subjectOf(log), (bytes) => {
-        if (feed.head !== undefined && Number(Buffer.from(bytes).toString()) > feed.head) void feed.catchUp()
-      })
+      const hints = this.#bus.subscribe(subjectOf(log), (bytes) => feed.hint(Number(Buffer.from(bytes).toString())))
       known = { feed, count: 0, hints }
       this.#feeds.set(key, known)
     }

@@ -136,7 +136,7 @@ export class Subscription implements Listener<LogMessage> {
   }
 
   #goLive(): void {
-    if (this.#feed.head === undefined) this.#feed.head = this.#position
+    this.#feed.begin(this.#position)
     this.#enter('live')
     if (this.#begun) return
     this.#begun = true

@@ -9,6 +9,7 @@ import {
   NitkaError,
   type Position,
   plainName,
+  userName,
 } from '@nitka/protocol'
 import { Audience } from '../fanout/audience.ts'
 import { EventListener } from '../fanout/event-listener.ts'
@@ -95,6 +96,7 @@ export class Rooms {
    * Returns whether that changed anything.
    */
   async addMember(user: string, id: string, member: string): Promise<boolean> {
+    userName(member, 'user')
     const room = await this.#room(id)
     if (!(room.open && member === user)) await this.#demandMember(user, id)
     return this.#directory.add(id, { user: member, time: this.#clock.now() }, this.#options)
@@ -191,14 +193,18 @@ export class Rooms {
     const { recipient, entries: encoder, failed, missing } = guest
     const events = missing === undefined ? { failed } : { failed, missing }
     const joined = await this.#log.join(logOf(id), since, { recipient, encoder, events })
-    // A removal that ran while the log was read has found no place to close.
-    if (!(await this.#directory.isMember(id, guest.user))) {
-      joined.subscription.close()
-      throw new NitkaError('forbidden', `you are no member of ${id}`)
+    // A removal finds the place from here on, however late the question below is answered.
+    const place = this.#take(id, guest, () => joined.subscription.close())
+    try {
+      const member = await this.#directory.isMember(id, guest.user)
+      const marker = await this.#unread(guest.user, id)
+      if (!member || place.closed) throw new NitkaError('forbidden', `you are no member of ${id}`)
+      place.enter()
+      return { ...joined, ...marker, room, presence: this.presence.list(id), close: place.close }
+    } catch (error) {
+      place.close()
+      throw error
     }
-    const close = this.#enter(id, guest, () => joined.subscription.close())
-    const marker = await this.#unread(guest.user, id)
-    return { ...joined, ...marker, room, presence: this.presence.list(id), close }
   }
 
   async #unread(user: string, id: string): Promise<{ read: number; unread: number }> {
@@ -214,33 +220,39 @@ export class Rooms {
     return { read, unread: behind - page.entries.filter(({ sender }) => sender === user).length }
   }
 
-  #enter(id: string, guest: Guest, end: () => void): () => void {
-    const { user, recipient, events } = guest
-    if (this.presence.enter(id, user)) this.#inRoom.publish(id, { kind: 'presence', room: id, user, online: true }, 128)
-    const deaf =
-      events === undefined ? undefined : this.#inRoom.add(id, this.#listener(recipient, events, ownMarker(user)))
+  /** A connection's place in the room: it can be ended from now on, and is seen there once it has entered. */
+  #take(id: string, { user, recipient, events, removed }: Guest, end: () => void) {
     const places = this.#places.get(id) ?? new Set()
     this.#places.set(id, places)
-    let closed = false
-    const close = (): void => {
-      if (closed) return
-      closed = true
-      end()
-      deaf?.()
-      places.delete(place)
-      if (places.size === 0) this.#places.delete(id)
-      if (this.presence.exit(id, user))
-        this.#inRoom.publish(id, { kind: 'presence', room: id, user, online: false }, 128)
-    }
+    const tell = (online: boolean): void => this.#inRoom.publish(id, { kind: 'presence', room: id, user, online }, 128)
+    let leave: (() => void) | undefined
     const place = {
       user,
-      end: () => {
-        close()
-        guest.removed()
+      closed: false,
+      enter: (): void => {
+        if (this.presence.enter(id, user)) tell(true)
+        const deaf =
+          events === undefined ? undefined : this.#inRoom.add(id, this.#listener(recipient, events, ownMarker(user)))
+        leave = () => {
+          deaf?.()
+          if (this.presence.exit(id, user)) tell(false)
+        }
+      },
+      close: (): void => {
+        if (place.closed) return
+        place.closed = true
+        end()
+        places.delete(place)
+        if (places.size === 0) this.#places.delete(id)
+        leave?.()
+      },
+      end: (): void => {
+        place.close()
+        removed()
       },
     }
     places.add(place)
-    return close
+    return place
   }
 
   #listener(

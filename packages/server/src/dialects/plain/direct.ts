@@ -96,8 +96,9 @@ export class PlainDirect implements Dialect {
     if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 1) {
       throw new NitkaError('invalid', 'ack must be the offset of a message: an integer from 1', { field: 'ack' })
     }
-    if (offset > this.#place.sentOffset) {
-      throw new NitkaError('invalid', `ack is beyond what was sent here (${this.#place.sentOffset})`, { field: 'ack' })
+    const sent = await this.#place.sentOffset()
+    if (offset > sent) {
+      throw new NitkaError('invalid', `ack is beyond what was sent here (${sent})`, { field: 'ack' })
     }
     await this.#place.confirm(offset)
     return ''

@@ -31,6 +31,8 @@ class PlainRoom implements Dialect {
   readonly #rooms: Rooms
   readonly #room: string
   readonly #replies: Replies
+  /** Settled once the room was joined: what is sent earlier waits, so that it comes back to its sender. */
+  readonly #joining: Promise<void>
   #joined: RoomJoined | undefined
 
   constructor(session: Session, rooms: Rooms, request: EndpointRequest, onInternal: (error: unknown) => void) {
@@ -42,7 +44,7 @@ class PlainRoom implements Dialect {
       onInternal(error)
       session.close('internal', 'the store does not answer')
     }
-    this.#join(sinceOf(request), failed).catch((error: unknown) => {
+    this.#joining = this.#join(sinceOf(request), failed).catch((error: unknown) => {
       if (error instanceof NitkaError && error.code === 'forbidden') session.close('policy', error.message)
       else failed(error)
     })
@@ -54,6 +56,7 @@ class PlainRoom implements Dialect {
     this.#replies.answer(text.length, async () => {
       const value = parseJson(copy)
       if (!isObject(value)) throw new NitkaError('invalid', 'not a JSON object')
+      await this.#joining
       const clientId = value.clientId ?? value.id
       const sender = this.#session.user
       const sent = await this.#rooms.send(sender, this.#room, value.message, clientId as string | undefined)

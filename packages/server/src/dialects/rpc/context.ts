@@ -25,6 +25,12 @@ export interface RpcServices {
   readonly onInternal: (error: unknown, where: string) => void
 }
 
+export interface Joining {
+  readonly room: string
+  /** The room was left, or the user removed, before the join was through. */
+  left: boolean
+}
+
 /** One connection that speaks rpc. */
 export interface RpcContext {
   readonly session: Session
@@ -32,6 +38,8 @@ export interface RpcContext {
   readonly permits: Permits
   readonly relays: Map<string, RelayMember>
   readonly rooms: Map<string, RoomJoined>
+  /** Joins of rooms that are not answered yet. */
+  readonly joining: Set<Joining>
   direct: DirectJoined | undefined
   /** Begins what a known user hears without asking. */
   welcome(): void

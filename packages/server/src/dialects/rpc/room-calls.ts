@@ -2,8 +2,10 @@
 
 import type { Position } from '@nitka/protocol'
 import { nextOf } from '../../log/paging.ts'
+import type { RoomJoined } from '../../rooms/guest.ts'
 import { entryText, roomAnswer } from '../../rooms/messages.ts'
-import { Answer, type Handlers, RawJson, type RpcContext } from './context.ts'
+import type { Member } from '../../rooms/room-directory.ts'
+import { Answer, type Handlers, type Joining, RawJson, type RpcContext } from './context.ts'
 import { rpcRoomEncoder, rpcRoomEventEncoder } from './encoders.ts'
 import { demandSubscription, recoveryText } from './subscriptions.ts'
 
@@ -34,37 +36,18 @@ export const roomCalls: Handlers<'rooms'> = {
   },
 
   async 'rooms.join'(context: RpcContext, { room, since }: { room: string; since?: Position }) {
-    const { session, services, rooms, permits } = context
-    await permits.demand(session.user, 'rooms.join', room)
-    if (!rooms.has(room)) demandSubscription(context)
-    const { framing } = session.wire
-    const joined = await services.rooms.join(room, since, {
-      user: session.user,
-      recipient: session,
-      entries: rpcRoomEncoder(framing),
-      events: rpcRoomEventEncoder(framing),
-      removed: () => rooms.delete(room),
-      failed: context.failed,
-      missing: (ranges) => context.missing(`room:${room}`, ranges),
-    })
-    rooms.get(room)?.close()
-    rooms.set(room, joined)
-    if (session.ended !== undefined) joined.close()
-    const members = await services.rooms.members(session.user, room)
-    const rest = JSON.stringify({
-      read: joined.read,
-      unread: joined.unread,
-      room: roomAnswer(joined.room),
-      members: members.map(({ user }) => user),
-      presence: joined.presence,
-    }).slice(1, -1)
-    const entries = joined.entries.map((entry) => entryText(room, entry)).join(',')
-    return new Answer(new RawJson(`{${recoveryText(joined)},${rest},"entries":[${entries}]}`), () =>
-      joined.subscription.start(),
-    )
+    if (!context.rooms.has(room)) demandSubscription(context)
+    const mine: Joining = { room, left: false }
+    context.joining.add(mine)
+    try {
+      return await join(context, mine, since)
+    } finally {
+      context.joining.delete(mine)
+    }
   },
 
-  'rooms.leave'({ rooms }: RpcContext, { room }: { room: string }) {
+  'rooms.leave'({ rooms, joining }: RpcContext, { room }: { room: string }) {
+    for (const one of joining) if (one.room === room) one.left = true
     rooms.get(room)?.close()
     rooms.delete(room)
     return {}
@@ -113,4 +96,43 @@ export const roomCalls: Handlers<'rooms'> = {
   async 'rooms.presence'({ session, services }: RpcContext, { room }: { room: string }) {
     return { presence: await services.rooms.present(session.user, room) }
   },
+}
+
+async function join(context: RpcContext, mine: Joining, since: Position | undefined): Promise<Answer> {
+  const { session, services, rooms, permits } = context
+  const { room } = mine
+  await permits.demand(session.user, 'rooms.join', room)
+  const { framing } = session.wire
+  const joined = await services.rooms.join(room, since, {
+    user: session.user,
+    recipient: session,
+    entries: rpcRoomEncoder(framing),
+    events: rpcRoomEventEncoder(framing),
+    removed: () => {
+      mine.left = true
+      rooms.delete(room)
+    },
+    failed: context.failed,
+    missing: (ranges) => context.missing(`room:${room}`, ranges),
+  })
+  try {
+    const members = await services.rooms.members(session.user, room)
+    if (mine.left || session.ended !== undefined) joined.close()
+    else {
+      rooms.get(room)?.close()
+      rooms.set(room, joined)
+    }
+    return new Answer(joinedText(joined, members), () => joined.subscription.start())
+  } catch (error) {
+    joined.close()
+    throw error
+  }
+}
+
+function joinedText(joined: RoomJoined, members: readonly Member[]): RawJson {
+  const { room, read, unread, presence } = joined
+  const names = members.map(({ user }) => user)
+  const rest = JSON.stringify({ read, unread, room: roomAnswer(room), members: names, presence }).slice(1, -1)
+  const entries = joined.entries.map((entry) => entryText(room.id, entry)).join(',')
+  return new RawJson(`{${recoveryText(joined)},${rest},"entries":[${entries}]}`)
 }

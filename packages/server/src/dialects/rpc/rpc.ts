@@ -48,6 +48,7 @@ export class Rpc implements Dialect {
       permits: new Permits(services.authorize),
       relays: new Map(),
       rooms: new Map(),
+      joining: new Set(),
       direct: undefined,
       welcome: () => {
         if (welcomed || !session.known) return

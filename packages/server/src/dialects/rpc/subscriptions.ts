@@ -5,9 +5,9 @@ import type { Joined } from '../../log/log.ts'
 import type { RpcContext } from './context.ts'
 
 /** @throws NitkaError `overloaded` at the limit of subscriptions per connection */
-export function demandSubscription({ relays, rooms, services }: RpcContext): void {
+export function demandSubscription({ relays, rooms, joining, services }: RpcContext): void {
   const { subscriptionsMax } = services.limits
-  if (subscriptionsMax === 0 || relays.size + rooms.size < subscriptionsMax) return
+  if (subscriptionsMax === 0 || relays.size + rooms.size + joining.size < subscriptionsMax) return
   throw new NitkaError('overloaded', `a connection may have at most ${subscriptionsMax} subscriptions`)
 }
 
