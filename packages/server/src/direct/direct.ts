@@ -35,6 +35,11 @@ export interface HistoryQuery {
   readonly limit?: number
 }
 
+/** A page, and where it ends when entries of it were left out. */
+export interface HistoryPage extends LogPage {
+  readonly reached?: number
+}
+
 export interface Unread {
   /** How many messages for the user lie behind the read marker. */
   readonly unread: number
@@ -115,9 +120,9 @@ export class Direct {
 
   /**
    * One page of the user's own messages, sent and received, oldest first, pending ones included.
-   * Without bounds the newest. `kind: 'user'` without `with` may return a short page with `more`.
+   * Without bounds the newest. `kind: 'user'` without `with` may return a short page with `more`, an empty one too.
    */
-  async history(user: string, query: HistoryQuery): Promise<LogPage> {
+  async history(user: string, query: HistoryQuery): Promise<HistoryPage> {
     if (query.before !== undefined && query.after !== undefined) {
       throw new NitkaError('invalid', 'before and after exclude each other', { field: 'before' })
     }
@@ -133,7 +138,9 @@ export class Direct {
         : { after: query.after, limit, ...filter }
     const page = await this.#log.store.read(logOf(user), range)
     if (query.kind !== 'user' || thread !== undefined) return page
-    return { ...page, entries: page.entries.filter((entry) => entry.thread !== systemThread) }
+    const reached = query.after === undefined ? page.entries[0] : page.entries.at(-1)
+    const entries = page.entries.filter((entry) => entry.thread !== systemThread)
+    return reached === undefined ? page : { ...page, entries, reached: reached.offset }
   }
 
   /** Takes the user's pending messages, and then what comes, for a plain connection. */
@@ -224,7 +231,7 @@ export class Direct {
   async #append(draft: DraftAppend): Promise<Sent> {
     const [result] = await this.#log.append([draft])
     if (result === undefined) throw new NitkaError('internal', 'the store answered nothing')
-    this.sent++
+    if (!result.repeated) this.sent++
     return sentOf(draft, result)
   }
 }

@@ -44,6 +44,7 @@ export class Undelivered {
   readonly #options: UndeliveredOptions
   #timer: Timer | undefined
   #closed = false
+  #stopWaiting: (() => void) | undefined
   #walking: Promise<void> = Promise.resolve()
 
   constructor(log: Log, clock: Clock, options: UndeliveredOptions) {
@@ -53,8 +54,10 @@ export class Undelivered {
     this.#rest()
   }
 
+  /** Waits for no application: what was not accepted is told after the next start. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#stopWaiting?.()
     this.#timer?.cancel()
     await this.#walking
   }
@@ -75,7 +78,9 @@ export class Undelivered {
     let after = cursor?.offset ?? 0
     while (!this.#closed) {
       const page = await store.read(notes, { after, limit: pageNotes })
-      const due = page.entries.filter(({ time }) => time <= this.#clock.now() - this.#options.afterMs)
+      // Up to the first that is not due: the clock may have been set back, and none is passed over.
+      const notDue = page.entries.findIndex(({ time }) => time > this.#clock.now() - this.#options.afterMs)
+      const due = notDue < 0 ? page.entries : page.entries.slice(0, notDue)
       const last = due.at(-1)
       if (last === undefined) return
       for (const [user, ids] of byUser(due)) await this.#tell(user, ids)
@@ -118,13 +123,24 @@ export class Undelivered {
     const signature =
       secret === undefined ? {} : { 'nitka-signature': createHmac('sha256', secret).update(body).digest('hex') }
     for (let waitMs = 1_000; !this.#closed; waitMs = Math.min(backoffMaxMs, waitMs * 2)) {
-      const answer = await post(url, body, { 'content-type': 'application/json', ...signature }).catch(() => 'later')
+      const headers = { 'content-type': 'application/json', ...signature }
+      const posted = post(url, body, headers).catch(() => 'later')
+      const answer = await this.#unlessClosed(posted)
       if (answer === 'accepted') return true
+      if (answer === 'ended') return false
       this.failures++
       if (answer === 'refused') return false
-      await sleep(this.#clock, waitMs)
+      await this.#unlessClosed(sleep(this.#clock, waitMs))
     }
     return false
+  }
+
+  /** What `waited` resolves to, or `ended` as soon as this server ends. One at a time. */
+  #unlessClosed<Value>(waited: Promise<Value>): Promise<Value | 'ended'> {
+    return new Promise((resolve) => {
+      this.#stopWaiting = () => resolve('ended')
+      void waited.then(resolve)
+    })
   }
 }
 

@@ -123,7 +123,7 @@ export class Rooms {
     const append = await this.append(user, id, message, clientId)
     const [result] = await this.#log.append([append])
     if (result === undefined) throw new NitkaError('internal', 'the store answered nothing')
-    this.sent++
+    if (!result.repeated) this.sent++
     return result
   }
 

@@ -1,0 +1,171 @@
+// What the documents say is what travels: every result, every notification, every HTTP answer is checked against the
+// schema that describes it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type CallName, calls, compileCheck, type NotificationName, notifications } from '@nitka/protocol/schemas'
+import type { Client } from '../testing/client.ts'
+import { start } from '../testing/server.ts'
+
+const rpc = { protocols: ['nitka.rpc.v1'] }
+
+function checked<Name extends string>(checks: Record<Name, (value: unknown) => unknown>, name: Name, value: unknown) {
+  try {
+    checks[name](value)
+  } catch (error) {
+    assert.fail(`${name}: ${(error as Error).message} in ${JSON.stringify(value)}`)
+  }
+}
+
+const results = Object.fromEntries(
+  Object.entries(calls).map(([name, { result }]) => [name, compileCheck(result)]),
+) as unknown as Record<CallName, (value: unknown) => unknown>
+const notes = Object.fromEntries(
+  Object.entries(notifications).map(([name, { params }]) => [name, compileCheck(params)]),
+) as unknown as Record<NotificationName, (value: unknown) => unknown>
+
+test('every call answers, and every notification says, what its schema promises', async (t) => {
+  const { connect, server } = await start(t)
+  const ann = await connect('/ws?user=ann&device=phone', rpc)
+  const bert = await connect('/ws?user=bert', rpc)
+  const called = new Set<string>()
+  const call = async (client: Client, method: CallName, params: object = {}): Promise<any> => {
+    const result = await client.call(method, params)
+    checked(results, method, result)
+    called.add(method)
+    return result
+  }
+  await call(ann, 'session.hello', { version: 1, device: 'phone' })
+  await call(ann, 'session.ping')
+  await call(ann, 'relay.join', { channel: 'c' })
+  await call(bert, 'relay.join', { channel: 'c' })
+  await call(bert, 'relay.publish', { channel: 'c', message: { x: [1] } })
+  await call(ann, 'relay.leave', { channel: 'c' })
+  await call(ann, 'direct.resume')
+  const sent = await call(bert, 'direct.send', { to: 'ann', message: 'hi', clientId: 'i' })
+  await call(bert, 'direct.send', { to: 'ann', message: 'hi', clientId: 'i' })
+  await server.direct.sendUser({ fromUser: 7, toUser: 'ann', message: 0 })
+  await server.direct.sendSystem({ toUser: 'ann', message: { a: 1 }, data: [2] })
+  await server.direct.sendSystem({ toUser: 'ann', message: false })
+  await call(ann, 'direct.ack', { offset: 1 })
+  await call(ann, 'direct.read', { offset: 2 })
+  await call(ann, 'direct.resume', { since: { offset: 0 } })
+  await call(ann, 'direct.resume', { since: { offset: 99 } })
+  await call(ann, 'direct.history', { with: 'bert', limit: 1 })
+  await call(ann, 'direct.history', { after: 0, limit: 2 })
+  await call(ann, 'session.trace', { id: sent.id })
+  await call(ann, 'rooms.create', { name: 'Tea', id: 'tea', open: true })
+  await call(ann, 'rooms.list')
+  await call(ann, 'rooms.join', { room: 'tea' })
+  await call(ann, 'rooms.add', { room: 'tea', user: 'carl' })
+  await call(bert, 'rooms.join', { room: 'tea', since: { offset: 0 } })
+  const entry = await call(bert, 'rooms.send', { room: 'tea', message: '\ud800', clientId: '"' })
+  await call(bert, 'rooms.send', { room: 'tea', message: [null] })
+  await call(ann, 'rooms.join', { room: 'tea', since: { offset: 0 } })
+  await call(ann, 'rooms.join', { room: 'tea', since: { offset: 3 } })
+  await call(ann, 'rooms.read', { room: 'tea', offset: 1 })
+  await call(bert, 'rooms.signal', { room: 'tea', signal: { typing: true } })
+  await call(ann, 'rooms.history', { room: 'tea', limit: 1 })
+  await call(ann, 'rooms.members', { room: 'tea', limit: 1 })
+  await call(ann, 'rooms.presence', { room: 'tea' })
+  await call(ann, 'session.trace', { id: entry.id, room: 'tea' })
+  await call(bert, 'rooms.leave', { room: 'tea' })
+  await call(ann, 'rooms.remove', { room: 'tea', user: 'carl' })
+  await call(ann, 'session.ping')
+  assert.deepEqual([...called].sort(), Object.keys(calls).sort())
+  await server.stop(0)
+  const heard = new Set<string>()
+  for (const text of [...ann.arrived, ...bert.arrived]) {
+    const { method, params } = JSON.parse(String(text)) as { method: NotificationName; params: unknown }
+    checked(notes, method, params)
+    heard.add(method)
+  }
+  const unheard = Object.keys(notifications).filter((name) => !heard.has(name))
+  assert.deepEqual(unheard, ['session.missing'], 'that one needs a damaged store')
+})
+
+test('what a notification would answer is never sent, right or wrong, whatever it asks for', async (t) => {
+  const { connect, server } = await start(t)
+  const ann = await connect('/ws?user=ann', rpc)
+  for (const method of [...Object.keys(calls), 'no.such', '__proto__']) {
+    for (const params of [{}, [], null, 7, { room: 'none' }, { to: 'bert', message: method }]) {
+      ann.send({ jsonrpc: '2.0', method, params })
+    }
+  }
+  await ann.call('direct.send', { to: 'bert', message: 'fence' })
+  const answers = ann.arrived.map((text) => JSON.parse(String(text))).filter((value) => 'id' in value)
+  assert.deepEqual(answers, [], 'what was joined is told, no call is answered')
+  const { entries } = await server.direct.history('bert', {})
+  assert.deepEqual(
+    entries.map(({ body }) => JSON.parse(body).message),
+    ['direct.send', 'fence'],
+    'done, though not answered',
+  )
+})
+
+test('ids come back as they were sent, and odd ones as null', async (t) => {
+  const { connect } = await start(t)
+  const ann = await connect('/ws?user=ann', rpc)
+  const ids: [unknown, unknown][] = [
+    [0, 0],
+    [-1.5, -1.5],
+    ['', ''],
+    ['"\u0000\ud800', '"\u0000\ud800'],
+    [null, null],
+    [true, null],
+    [{}, null],
+    [[1], null],
+  ]
+  for (const [id] of ids) ann.send({ jsonrpc: '2.0', id, method: 'session.ping' })
+  const answers = (await ann.take(ids.length)).map((text) => JSON.parse(String(text)))
+  answers.forEach((answer, i) => {
+    assert.deepEqual(answer.id, ids[i]?.[1])
+    assert.ok(answer.result.time)
+  })
+})
+
+test('a key __proto__ is refused at every depth and place, constructor is a key like any other', async (t) => {
+  const { connect, ask, server } = await start(t)
+  await server.rooms.create('ann', { id: 'tea', name: 'Tea' })
+  const own = await connect('/ws?user=ann', rpc)
+  const plain = await connect('/ws?user=ann')
+  const room = await connect('/rooms/tea/ws?user=ann')
+  const before = Object.getOwnPropertyNames(Object.prototype).sort()
+  for (let depth = 0; depth < 28; depth += 3) {
+    const bad = `${'{"a":'.repeat(depth)}{"__proto__":{"polluted":1}}${'}'.repeat(depth)}`
+    own.send(`{"jsonrpc":"2.0","id":1,"method":"direct.send","params":{"to":"b","message":${bad}}}`)
+    assert.equal((await own.json()).error.code, -32700)
+    plain.send(`{"fromUser":"ann","toUser":"b","message":${bad}}`)
+    assert.match(String((await plain.take(1))[0]), /^error: .*__proto__/)
+    room.send(`{"message":${bad}}`)
+    assert.match(String((await room.take(1))[0]), /^error: .*__proto__/)
+    assert.equal((await ask('POST', '/messages/system', `{"toUser":"b","message":${bad}}`)).status, 400)
+  }
+  assert.equal((await server.direct.history('b', {})).entries.length, 0)
+  const odd = JSON.parse('{"constructor":{"prototype":{"polluted":1}},"toString":1}')
+  await own.call('direct.send', { to: 'b', message: odd })
+  const [stored] = (await ask('GET', '/ws/history?user=b')).body.messages
+  assert.deepEqual(stored.message, odd)
+  assert.deepEqual(Object.getOwnPropertyNames(Object.prototype).sort(), before)
+  assert.equal(({} as Record<string, unknown>).polluted, undefined)
+})
+
+test('the limits of depth and keys are exact, in every dialect', async (t) => {
+  const { connect, ask } = await start(t)
+  const plain = await connect('/ws?user=ann')
+  /** A send whose JSON is `depth` deep as a whole. */
+  const deep = (depth: number): string =>
+    `{"fromUser":"ann","toUser":"b","message":${'['.repeat(depth - 1)}1${']'.repeat(depth - 1)}}`
+  const wide = (keys: number): string =>
+    `{"fromUser":"ann","toUser":"b","message":{${Array.from({ length: keys - 3 }, (_, i) => `"${i}":0`).join()}}}`
+  for (const text of [deep(32), wide(1_000)]) {
+    plain.send(text)
+    assert.deepEqual(await plain.take(1), ['ok'])
+    assert.equal((await ask('POST', '/messages/user', text)).status, 201)
+  }
+  for (const text of [deep(33), wide(1_001)]) {
+    plain.send(text)
+    assert.match(String((await plain.take(1))[0]), /^error: JSON (is nested deeper|has more)/)
+    assert.equal((await ask('POST', '/messages/user', text)).status, 400)
+  }
+})
