@@ -5,20 +5,21 @@ import { limits } from './limits.ts'
 
 /**
  * Parses text from outside.
- * @throws NitkaError `invalid` not JSON, nested deeper than 32, more than 1,000 keys, a key `__proto__`, or a number beyond 1.8e308
+ * @param keysMax keys of all its objects
+ * @throws NitkaError `invalid` not JSON, nested deeper than 32, more keys, a key `__proto__`, or a number beyond 1.8e308
  */
-export function parseJson(text: string): unknown {
+export function parseJson(text: string, keysMax: number = limits.jsonKeys): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
     throw new NitkaError('invalid', 'not JSON')
   }
-  inspect(value, 1, { keys: 0 })
+  inspect(value, 1, { left: keysMax, max: keysMax })
   return value
 }
 
-function inspect(value: unknown, depth: number, count: { keys: number }): void {
+function inspect(value: unknown, depth: number, count: { left: number; readonly max: number }): void {
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new NitkaError('invalid', 'JSON has a number that is too large to be kept')
   }
@@ -29,7 +30,7 @@ function inspect(value: unknown, depth: number, count: { keys: number }): void {
     return
   }
   for (const key of Object.keys(value)) {
-    if (++count.keys > limits.jsonKeys) throw new NitkaError('invalid', `JSON has more than ${limits.jsonKeys} keys`)
+    if (--count.left < 0) throw new NitkaError('invalid', `JSON has more than ${count.max} keys`)
     if (key === '__proto__') throw new NitkaError('invalid', 'JSON has a key "__proto__", which is not allowed')
     inspect((value as Record<string, unknown>)[key], depth + 1, count)
   }

@@ -14,6 +14,12 @@ export const limits = {
   jsonKeys: 1_000,
   /** Operations in one `POST /batch`. */
   batchMax: 500,
+  /** Tasks in a worker's batch, and tasks added in one call. */
+  tasksMax: 1_000,
+  /** Reports in one call. */
+  reportsMax: 10_000,
+  /** Characters of the reason of a failure. */
+  reasonMax: 1_000,
 } as const
 
 /** The version of the rpc dialect, in `session.hello`. */

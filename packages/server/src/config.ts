@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { isObject, NitkaError, parseJson } from '@nitka/protocol'
+import { type GeneratorOptions, readGenerator } from './tasks/generator.ts'
 
 type Kind = 'text' | 'number' | 'flag' | 'list'
 
@@ -98,6 +99,17 @@ export const options = {
   subscriptions: number(128, [0, 1_000_000], 'Rooms and channels that one connection joins. 0: no limit.'),
   roomsPerUser: number(1_000, [0, 10_000_000], 'Rooms that a user is a member of. 0: no limit.'),
   membersPerRoom: number(10_000, [0, 10_000_000], 'Members of a room. 0: no limit.'),
+  leaseMs: number(5_000, [100, hour], 'How long a worker has for a task that does not say.'),
+  maxAttempts: number(3, [1, 100], 'Failed attempts after which a task that does not say is a dead letter.'),
+  backoffMs: number(1_000, [0, hour], 'How long a task waits after its first failure; longer after each.'),
+  backoffMaxMs: number(300_000, [0, 24 * hour], 'How long at most.'),
+  taskBytes: number(64 * 1024, [2, 2 ** 20], 'Largest payload of a task.'),
+  queueTasks: number(10_000_000, [0, 1_000_000_000], 'Tasks that may wait in a queue. 0: no limit.'),
+  doneMs: number(hour, [0, 30 * 24 * hour], 'How long a done task is kept.'),
+  releaseOnDisconnect: flag('End the leases of a worker with its connection, instead of letting them run on.'),
+  commentMs: number(15_000, [100, hour], 'Time between comments on a stream of tasks.'),
+  streamsPerUser: number(16, [0, 1_000_000], 'Streams of tasks of one named user. 0: no limit.'),
+  generate: text('', 'Makes tasks by itself, as JSON: `{"queue":"default","rate":2,"backlog":20}`. Empty: none.'),
   webhookUrl: text('', 'Where messages that stay undelivered are posted. Empty: nowhere.'),
   webhookAfterMs: number(30_000, [0, 24 * hour], 'How long a message may stay undelivered before it is posted.'),
   webhookSecret: text('', 'Signs those posts: HMAC-SHA256 of the body, hex, in `Nitka-Signature`. Empty: unsigned.'),
@@ -115,6 +127,9 @@ type ValueOf<O extends Option> = O extends { kind: 'number' }
       : string
 
 export type Config = { readonly [Name in OptionName]: ValueOf<(typeof options)[Name]> }
+
+/** What code may ask for: `generate` as an object, too. */
+export type Wishes = Partial<Omit<Config, 'generate'>> & { readonly generate?: string | GeneratorOptions }
 
 const choices: Partial<Record<OptionName, readonly string[]>> = {
   durability: ['disk', 'relaxed'],
@@ -141,7 +156,7 @@ interface Given {
  * The configuration from code, over the defaults.
  * @throws NitkaError `invalid`, all faults in its message
  */
-export function configure(wishes: Partial<Config> = {}): Config {
+export function configure(wishes: Wishes = {}): Config {
   const given = new Map<OptionName, Given>()
   const faults: string[] = []
   for (const [name, value] of Object.entries(wishes)) {
@@ -246,12 +261,26 @@ function read(name: OptionName, option: Option, { value, from }: Given, faults: 
     const parsed = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
     if (typeof parsed === 'number' && Number.isInteger(parsed) && parsed >= min && parsed <= max) return parsed
     faults.push(`${from} must be an integer from ${min} to ${max}, not ${JSON.stringify(value)}`)
+  } else if (name === 'generate') {
+    return readGenerate({ value, from }, faults)
   } else {
     const known = choices[name]
     if (known === undefined || known.includes(String(value))) return String(value)
     faults.push(`${from} must be one of ${known.join(', ')}, not ${JSON.stringify(value)}`)
   }
   return option.default
+}
+
+/** As text, checked; an object is written as such. */
+function readGenerate({ value, from }: Given, faults: string[]): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  try {
+    readGenerator(text)
+    return text
+  } catch (error) {
+    faults.push(`${from}: ${(error as Error).message}`)
+    return ''
+  }
 }
 
 function splitList(value: string): string[] {

@@ -4,10 +4,11 @@
 import type { AddressInfo } from 'node:net'
 import { encodeId, IdSource, NitkaError } from '@nitka/protocol'
 import type { FastifyInstance } from 'fastify'
-import { type Config, configure, options } from './config.ts'
+import { type Config, configure, options, type Wishes } from './config.ts'
 import { chatEndpoint } from './dialects/chat.ts'
 import { relayEndpoints } from './dialects/plain/relay.ts'
 import { roomEndpoint } from './dialects/plain/room.ts'
+import { taskEndpoint } from './dialects/plain/task.ts'
 import type { RpcServices } from './dialects/rpc/context.ts'
 import { Direct } from './direct/direct.ts'
 import { Undelivered } from './direct/undelivered.ts'
@@ -19,6 +20,7 @@ import { type LogLines, openLogLines } from './observe/log-lines.ts'
 import { openMetrics } from './observe/metrics.ts'
 import { Relay } from './relay/relay.ts'
 import { Rooms } from './rooms/rooms.ts'
+import { Admission } from './sessions/admission.ts'
 import { type Authenticator, type Authorize, allowAll, openAuthenticator } from './sessions/auth.ts'
 import { drainSessions } from './sessions/drain.ts'
 import { Heartbeat } from './sessions/heartbeat.ts'
@@ -27,10 +29,15 @@ import { Registry } from './sessions/registry.ts'
 import { Session } from './sessions/session.ts'
 import { TokenBucket } from './sessions/token-bucket.ts'
 import type { Wire } from './sessions/wire.ts'
+import { Generator, readGenerator } from './tasks/generator.ts'
+import { Tasks } from './tasks/tasks.ts'
 import { messageRoutes } from './transports/http/message-routes.ts'
 import { operationRoutes } from './transports/http/operation-routes.ts'
 import { roomRoutes } from './transports/http/room-routes.ts'
 import { listen, openHttp, whoOf } from './transports/http/server.ts'
+import { taskAdminRoutes } from './transports/http/task-admin-routes.ts'
+import { taskRoutes } from './transports/http/task-routes.ts'
+import { SseDoor } from './transports/sse.ts'
 import { WebSocketDoor } from './transports/websocket.ts'
 import { realWorld, sleep, type World } from './world.ts'
 
@@ -60,7 +67,7 @@ function envelopeBytes({ payloadBytes }: Config): number {
  * Opens a server and listens. Resolves when it takes traffic.
  * @throws NitkaError one line for a person: what is wrong and what to do
  */
-export async function createServer(wishes: Partial<Config> = {}, tools: ServerTools = {}): Promise<Server> {
+export async function createServer(wishes: Wishes = {}, tools: ServerTools = {}): Promise<Server> {
   const config = configure(wishes)
   if (tools.authenticator === undefined) refuseOpenToTheWorld(config)
   const world = tools.world ?? realWorld()
@@ -80,6 +87,7 @@ export class Server {
   readonly direct: Direct
   readonly rooms: Rooms
   readonly relay: Relay
+  readonly tasks: Tasks
   readonly registry: Registry
   readonly http: FastifyInstance
   readonly #door: WebSocketDoor
@@ -95,6 +103,7 @@ export class Server {
       direct: Direct
       rooms: Rooms
       relay: Relay
+      tasks: Tasks
       registry: Registry
       http: FastifyInstance
       door: WebSocketDoor
@@ -106,6 +115,7 @@ export class Server {
     this.direct = parts.direct
     this.rooms = parts.rooms
     this.relay = parts.relay
+    this.tasks = parts.tasks
     this.registry = parts.registry
     this.http = parts.http
     this.#door = parts.door
@@ -147,6 +157,7 @@ export class Server {
 
   async #stop(drainMs: number): Promise<void> {
     this.#draining = true
+    this.tasks.stop()
     const { clock } = this.#world
     if (drainMs > 0 && this.#config.preStopMs > 0) await sleep(clock, this.#config.preStopMs)
     this.#leaving = true
@@ -176,6 +187,8 @@ function embedded(config: Config, world: World): Promise<Engine> {
     // Left alone, the engine also keeps 2 % of a large disk.
     ...(config.reserveBytes === options.reserveBytes.default ? {} : { reserveBytes: config.reserveBytes }),
     dedupeWindowMs: config.dedupeMs,
+    queueTasks: config.queueTasks,
+    doneMs: config.doneMs,
     acceptLoss: config.acceptLoss,
   })
 }
@@ -187,8 +200,8 @@ async function assemble(
   lines: LogLines,
   tools: ServerTools,
 ): Promise<Server> {
-  const services = openServices(config, world, engine)
-  const { log, relay, direct, rooms, undelivered } = services
+  const services = openServices(config, world, engine, lines)
+  const { log, relay, direct, rooms, tasks, undelivered } = services
   const registry = new Registry({
     connectionsMax: config.connections,
     connectionsPerUserMax: config.connectionsPerUser,
@@ -210,9 +223,13 @@ async function assemble(
   const leaving = (): boolean => server.leaving
   const parts = { config, world, engine, lines, tools, services, registry, heartbeat, unready, leaving }
   const { http, door } = await openDoors(parts)
-  const server: Server = new Server({ direct, rooms, relay, registry, http, door }, config, world, [
+  const generate = readGenerator(config.generate)
+  const generator = generate && new Generator(tasks, world, generate)
+  const server: Server = new Server({ direct, rooms, relay, tasks, registry, http, door }, config, world, [
     () => heartbeat.close(),
     () => undelivered?.close(),
+    () => generator?.close(),
+    () => tasks.close(),
     () => log.close(),
     () => engine.close(),
   ])
@@ -221,7 +238,7 @@ async function assemble(
 
 type Services = ReturnType<typeof openServices>
 
-function openServices(config: Config, world: World, engine: Engine) {
+function openServices(config: Config, world: World, engine: Engine, lines: LogLines) {
   const { clock, random } = world
   const ids = new IdSource(() => clock.now(), random.bytes(8))
   const pulse = new Pulse(clock, config.pulseMs)
@@ -248,8 +265,23 @@ function openServices(config: Config, world: World, engine: Engine) {
       membersPerRoomMax: config.membersPerRoom,
     },
   )
+  const tasks = new Tasks(
+    {
+      ...{ store: engine.tasks, clock, ids },
+      onError: (error) => lines.error({ err: error, where: 'tasks' }, 'failed'),
+      onProgress: (room, progress) => rooms.tellProgress(room, progress),
+    },
+    {
+      leaseMs: config.leaseMs,
+      maxAttempts: config.maxAttempts,
+      backoffMs: config.backoffMs,
+      backoffMaxMs: config.backoffMaxMs,
+      payloadBytesMax: config.taskBytes,
+      releaseOnDisconnect: config.releaseOnDisconnect,
+    },
+  )
   const undelivered = config.webhookUrl === '' ? undefined : openUndelivered(config, log, world)
-  return { ids, pulse, log, relay, direct, rooms, undelivered }
+  return { ids, pulse, log, relay, direct, rooms, tasks, undelivered }
 }
 
 interface DoorParts {
@@ -267,13 +299,13 @@ interface DoorParts {
 
 async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; door: WebSocketDoor }> {
   const { config, world, engine, lines, tools, services, registry, heartbeat } = parts
-  const { ids, pulse, log, relay, direct, rooms } = services
+  const { ids, pulse, log, relay, direct, rooms, tasks } = services
   const authorize = tools.authorize ?? allowAll
   const authenticator = tools.authenticator ?? openAuthenticator
   const onInternal = (error: unknown, where: string): void => lines.error({ err: error, where }, 'failed')
   const guard = new OriginGuard(config.origins, isLoopback(config.host) ? config.hosts : [...config.hosts, config.host])
   const rpc: RpcServices = {
-    ...{ relay, direct, rooms, registry, authenticator, authorize, onInternal },
+    ...{ relay, direct, rooms, tasks, registry, authenticator, authorize, onInternal },
     store: engine.logs,
     node: encodeId(world.random.bytes(12)),
     durability: engine.durability,
@@ -281,23 +313,31 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
     now: () => world.clock.now(),
   }
   const received = { messages: 0, bytes: 0 }
+  const handshakes = new TokenBucket(world.clock, { perSecond: config.handshakes, burst: config.handshakeBurst })
+  const admission = new Admission({ authenticator, registry, handshakes })
+  const newSession = sessionMaker(config, world, ids, pulse)
   const door = new WebSocketDoor({
     endpoints: [
       chatEndpoint(rpc),
       ...relayEndpoints(relay, authorize, config.payloadBytes),
       roomEndpoint(rooms, (error) => onInternal(error, 'room')),
     ],
-    ...{ authenticator, guard, registry },
+    ...{ admission, guard, newSession },
     clock: world.clock,
-    handshakes: new TokenBucket(world.clock, { perSecond: config.handshakes, burst: config.handshakeBurst }),
     frameBytesMax: envelopeBytes(config),
     goodbyeMs: config.pongMs,
-    newSession: sessionMaker(config, world, ids, pulse),
     onMessage: (bytes) => {
       received.messages++
       received.bytes += bytes
     },
     onError: onInternal,
+  })
+  const streams = new SseDoor({
+    endpoints: [taskEndpoint(tasks, authorize)],
+    ...{ admission, newSession, onError: onInternal },
+    clock: world.clock,
+    commentMs: config.commentMs,
+    streamsPerUserMax: config.streamsPerUser,
   })
   const metrics = openMetrics({ ...services, registry, heartbeat, engine, received })
   const who = whoOf(authenticator)
@@ -305,6 +345,9 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
     const { unready } = parts
     roomRoutes(scope, { rooms, who, authorize })
     messageRoutes(scope, { direct, rooms, log, who, authorize })
+    streams.routes(scope)
+    taskRoutes(scope, { tasks, who, authorize })
+    taskAdminRoutes(scope, { tasks, who, authorize })
     const { logs: store, durability } = engine
     operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, page: tools.page })
   }

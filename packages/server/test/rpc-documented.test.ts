@@ -69,6 +69,7 @@ test('every call answers, and every notification says, what its schema promises'
   await call(ann, 'rooms.members', { room: 'tea', limit: 1 })
   await call(ann, 'rooms.presence', { room: 'tea' })
   await call(ann, 'session.trace', { id: entry.id, room: 'tea' })
+  await tasks(call, ann, bert)
   await call(bert, 'rooms.leave', { room: 'tea' })
   await call(ann, 'rooms.remove', { room: 'tea', user: 'carl' })
   await call(ann, 'session.ping')
@@ -83,6 +84,38 @@ test('every call answers, and every notification says, what its schema promises'
   const unheard = Object.keys(notifications).filter((name) => !heard.has(name))
   assert.deepEqual(unheard, ['session.missing'], 'that one needs a damaged store')
 })
+
+type Call = (client: Client, method: CallName, params?: object) => Promise<any>
+
+async function tasks(call: Call, ann: Client, bert: Client): Promise<void> {
+  await call(bert, 'tasks.work', { queue: 'mail', batch: 2 })
+  const wish = { payload: { to: 'x' }, queue: 'mail', key: 'k', group: 'g', priority: 1, lease: 60_000, room: 'tea' }
+  const { tasks: added } = await call(ann, 'tasks.add', { tasks: [wish, { ...wish, key: 'l', backoff: 60_000 }] })
+  await call(ann, 'tasks.add', { tasks: [wish] })
+  const leased: { id: string; token: string }[] = []
+  await bert.until(() => {
+    for (const text of bert.arrived) {
+      const { method, params } = JSON.parse(String(text))
+      if (method === 'tasks.batch') leased.push(...params.tasks)
+    }
+    return leased.length >= 2
+  }, 'two leases')
+  const [one, two] = added.map(({ id }: { id: string }) => leased.find((lease) => lease.id === id))
+  await call(bert, 'tasks.extend', { id: one.id, token: one.token, lease: 5_000 })
+  await call(bert, 'tasks.progress', { id: one.id, token: one.token, progress: { percent: 5 } })
+  await call(ann, 'tasks.get', { id: one.id })
+  await call(ann, 'tasks.list', { queue: 'mail', state: 'leased' })
+  const failed = [{ id: two.id, token: two.token, reason: 'no' }]
+  await call(bert, 'tasks.report', { failed, done: ['dc0d88oroq31h5rfj6i0'] })
+  await call(ann, 'tasks.bury', { id: one.id, reason: 'enough' })
+  await call(ann, 'tasks.bury', { id: two.id })
+  await call(ann, 'tasks.dead', { queue: 'mail' })
+  await call(ann, 'tasks.configure', { queue: 'mail', settings: { paused: true } })
+  await call(ann, 'tasks.retry', { id: one.id })
+  await call(ann, 'tasks.drop', { id: two.id })
+  await call(ann, 'tasks.queues')
+  await call(bert, 'tasks.stop', { queue: 'mail' })
+}
 
 test('what a notification would answer is never sent, right or wrong, whatever it asks for', async (t) => {
   const { connect, server } = await start(t)

@@ -51,11 +51,17 @@ test('every call refuses a wrong, a missing and an unknown parameter, and names 
       name: 'n',
       user: 'u',
       signal: 1,
+      token: '1.1',
+      progress: 1,
+      batch: 1,
+      queue: 'q',
+      settings: { paused: false },
+      tasks: [{ payload: {} }],
     },
   }
   for (const [method, { params }] of Object.entries(calls)) {
     const { properties, required = [] } = params as unknown as {
-      properties: Record<string, object>
+      properties: Record<string, { type?: string }>
       required?: string[]
     }
     const base = Object.fromEntries(required.map((field) => [field, good[field]]))
@@ -64,10 +70,10 @@ test('every call refuses a wrong, a missing and an unknown parameter, and names 
       const { [field]: _left, ...rest } = base
       await assert.rejects(client.call(method, rest), { code: 'invalid', field }, `${method} without ${field}`)
     }
-    for (const field of Object.keys(properties)) {
-      if (field === 'message' || field === 'signal') continue
+    for (const [field, { type }] of Object.entries(properties)) {
+      if (field === 'message' || field === 'signal' || field === 'progress') continue
       await assert.rejects(
-        client.call(method, { ...base, [field]: [] }),
+        client.call(method, { ...base, [field]: type === 'array' ? 7 : [] }),
         { code: 'invalid', rpc: -32602 },
         `${method} ${field}`,
       )

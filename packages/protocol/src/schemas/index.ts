@@ -3,4 +3,5 @@
 export { type Call, type CallName, calls, type NotificationName, notifications } from './calls.ts'
 export { type Check, compileCheck } from './check.ts'
 export * as http from './http.ts'
+export * as tasks from './tasks.ts'
 export * as values from './values.ts'

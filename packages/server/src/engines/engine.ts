@@ -3,6 +3,7 @@
 import type { Bus } from '../bus.ts'
 import type { LogStore } from '../log/log-store.ts'
 import type { RoomDirectory } from '../rooms/room-directory.ts'
+import type { TaskStore } from '../tasks/task-store.ts'
 
 /** How much a confirmation is worth. `disk`: synced here. `relaxed`: opted out of, may be lost with the machine. */
 export type Durability = 'disk' | 'replicated' | 'relaxed'
@@ -26,6 +27,7 @@ export interface EngineCounters {
 export interface Engine {
   readonly logs: LogStore
   readonly rooms: RoomDirectory
+  readonly tasks: TaskStore
   readonly bus: Bus
   readonly durability: Durability
   readonly counters: EngineCounters

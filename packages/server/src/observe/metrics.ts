@@ -10,6 +10,7 @@ import type { Relay } from '../relay/relay.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Heartbeat } from '../sessions/heartbeat.ts'
 import type { Registry } from '../sessions/registry.ts'
+import type { QueueView, Tasks } from '../tasks/tasks.ts'
 
 export interface Observed {
   readonly registry: Registry
@@ -18,6 +19,7 @@ export interface Observed {
   readonly relay: Relay
   readonly direct: Direct
   readonly rooms: Rooms
+  readonly tasks: Tasks
   readonly log: Log
   readonly engine: Engine
   readonly undelivered: Undelivered | undefined
@@ -35,7 +37,12 @@ interface Series {
   readonly read: Values
 }
 
-/** Every series of our own. Counters end in `_total`. No user, room or channel is a label. */
+function perQueue(value: (queue: QueueView) => number): { readonly label: string; readonly read: Values } {
+  const read: Values = ({ tasks }) => Object.fromEntries(tasks.queues().map((queue) => [queue.queue, value(queue)]))
+  return { label: 'queue', read }
+}
+
+/** Every series of our own. Counters end in `_total`. No user, room or channel is a label; queues are, of which there are few. */
 export const series: Readonly<Record<string, Series>> = {
   nitka_connections: { type: 'gauge', help: 'Open connections.', read: ({ registry }) => registry.size },
   nitka_connections_opened_total: {
@@ -132,6 +139,36 @@ export const series: Readonly<Record<string, Series>> = {
     type: 'counter',
     help: 'Room events that a slow connection missed.',
     read: ({ rooms }) => rooms.eventsMissed,
+  },
+  nitka_tasks_added_total: { type: 'counter', help: 'Tasks added.', read: ({ tasks }) => tasks.added },
+  nitka_tasks_leased_total: { type: 'counter', help: 'Leases given.', read: ({ tasks }) => tasks.leased },
+  nitka_tasks_reported_total: {
+    type: 'counter',
+    help: 'Tasks reported, by outcome.',
+    label: 'outcome',
+    read: ({ tasks }) => tasks.outcomes,
+  },
+  nitka_tasks_lost_total: {
+    type: 'counter',
+    help: 'Leases that ended without a report, by how.',
+    label: 'how',
+    read: ({ tasks }) => tasks.lost,
+  },
+  nitka_tasks_ready: { type: 'gauge', help: 'Tasks that could be handed out.', ...perQueue(({ ready }) => ready) },
+  nitka_tasks_delayed: { type: 'gauge', help: 'Tasks that wait for a time.', ...perQueue(({ delayed }) => delayed) },
+  nitka_tasks_leased: { type: 'gauge', help: 'Tasks that are worked on.', ...perQueue(({ leased }) => leased) },
+  nitka_tasks_dead: { type: 'gauge', help: 'Dead letters.', ...perQueue(({ dead }) => dead) },
+  nitka_tasks_oldest_ready_time_seconds: {
+    type: 'gauge',
+    help: 'When about the oldest ready task was added, seconds since 1970; 0: none is ready.',
+    ...perQueue(({ oldestReady = 0 }) => oldestReady / 1_000),
+  },
+  nitka_task_workers: { type: 'gauge', help: 'Connected workers.', ...perQueue(({ workers }) => workers) },
+  nitka_task_workers_free: { type: 'gauge', help: 'Those without a task.', ...perQueue(({ free }) => free) },
+  nitka_task_workers_silent_total: {
+    type: 'counter',
+    help: 'Workers disconnected because nothing was heard of their tasks.',
+    read: ({ tasks }) => tasks.silent,
   },
   nitka_log_followed: { type: 'gauge', help: 'Logs that some connection follows.', read: ({ log }) => log.followed },
   nitka_log_reads_waiting: {

@@ -12,4 +12,5 @@ export type RoomEvent =
       /** Told to the user alone. */
       readonly unread?: number
     }
+  | { readonly kind: 'progress'; readonly room: string; readonly task: string; readonly progress: unknown }
   | { readonly kind: 'removed'; readonly room: string; readonly user: string }

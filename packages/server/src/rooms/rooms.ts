@@ -158,6 +158,11 @@ export class Rooms {
     this.#inRoom.publish(id, { kind: 'signal', room: id, from: user, signal }, text.length + 128)
   }
 
+  /** Tells those who are in the room how far a task is. Not stored; members that are behind miss it. */
+  tellProgress(id: string, told: { readonly task: string; readonly progress: unknown }): void {
+    this.#inRoom.publish(id, { kind: 'progress', room: id, ...told }, 512)
+  }
+
   /** The user has read everything up to `offset`; the user's other connections hear of it. Never moves back. */
   async read(user: string, id: string, offset: number): Promise<{ read: number; unread: number }> {
     await this.#demandMember(user, id)

@@ -33,6 +33,11 @@ export type Action =
   | 'rooms.join'
   | 'direct.send'
   | 'backend.send'
+  | 'tasks.add'
+  | 'tasks.work'
+  | 'tasks.report'
+  | 'tasks.read'
+  | 'admin.tasks'
   | 'admin.metrics'
   | 'admin.trace'
 

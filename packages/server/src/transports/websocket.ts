@@ -4,14 +4,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { deviceName, errors, NitkaError, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
+import { errors, NitkaError, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
-import type { Authenticator } from '../sessions/auth.ts'
+import type { Admission } from '../sessions/admission.ts'
 import type { Dialect, Endpoint, EndpointRequest } from '../sessions/dialect.ts'
 import type { OriginGuard } from '../sessions/origin.ts'
-import type { Registry } from '../sessions/registry.ts'
 import type { Session } from '../sessions/session.ts'
-import type { TokenBucket } from '../sessions/token-bucket.ts'
 import type { Wire } from '../sessions/wire.ts'
 import { type Clock, sleep } from '../world.ts'
 import { problemOf } from './http/problem.ts'
@@ -21,11 +19,8 @@ import { WebSocketWire } from './websocket-wire.ts'
 export interface WebSocketDoorOptions {
   readonly clock: Clock
   readonly endpoints: readonly Endpoint[]
-  readonly authenticator: Authenticator
+  readonly admission: Admission
   readonly guard: OriginGuard
-  readonly registry: Registry
-  /** How fast connections are taken: a storm of them is let in bit by bit. */
-  readonly handshakes: TokenBucket
   /** Largest frame that is read whole, bytes. A larger one closes the connection with 1009. */
   readonly frameBytesMax: number
   /** How long a peer has to answer a goodbye before its socket is destroyed. */
@@ -82,46 +77,20 @@ export class WebSocketDoor {
   }
 
   async #take(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { endpoints, guard, registry, handshakes } = this.#options
+    const { endpoints, guard, admission } = this.#options
     guard.check(request.headers.host, request.headers.origin)
-    if (handshakes.take() > 0) {
-      handshakes.giveBack()
-      registry.refused++
-      throw new NitkaError('overloaded', 'too many connections are being opened at once; come back in a moment')
-    }
+    admission.knock()
     const url = parseTarget(request.url)
     const found = matchPath(endpoints, url.pathname)
     if (found === undefined) throw new NitkaError('not-found', `nothing is served at ${url.pathname.slice(0, 200)}`)
     const { endpoint, params } = found
     const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
     const asked: EndpointRequest = { params, query: url.searchParams, rpc: protocols.includes(rpcSubprotocol) }
-    const user = await this.#identify(request, endpoint, asked, protocols)
-    const device = url.searchParams.get('device') ?? undefined
-    if (device !== undefined) deviceName(device)
-    const address = socket.remoteAddress ?? ''
-    registry.admit(user, address)
-    await endpoint.admit?.({ user, device }, asked)
-    // Others may have come in while the endpoint was asked.
-    registry.admit(user, address)
-    if (socket.destroyed) return
-    this.#server.handleUpgrade(request, socket, head, (ws) => {
-      this.#open(ws, socket, endpoint, asked, { user, device: device ?? '' })
-    })
-  }
-
-  /** The user; '' for nobody in particular where that is fine; undefined while the first message may still say. */
-  async #identify(
-    request: IncomingMessage,
-    endpoint: Endpoint,
-    { query, rpc }: EndpointRequest,
-    protocols: readonly string[],
-  ): Promise<string | undefined> {
     const { authorization } = request.headers
-    const user = await this.#options.authenticator.identify({ query, authorization, protocols, token: undefined })
-    if (user !== undefined) return user
-    if (endpoint.identity === 'optional') return ''
-    if (endpoint.identity === 'later' && rpc) return undefined
-    throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
+    const address = socket.remoteAddress ?? ''
+    const who = await admission.admit({ endpoint, asked, authorization, protocols, address })
+    if (socket.destroyed) return
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#open(ws, socket, endpoint, asked, who))
   }
 
   #open(
@@ -133,9 +102,9 @@ export class WebSocketDoor {
   ): void {
     ws.on('error', ignore)
     socket.setNoDelay(true)
-    const { newSession, registry, onMessage } = this.#options
+    const { newSession, admission, onMessage } = this.#options
     const session = newSession({ ...who, wire: new WebSocketWire(ws, socket) })
-    registry.add(session)
+    admission.registry.add(session)
     this.#sockets.add(ws)
     ws.on('close', () => {
       this.#sockets.delete(ws)

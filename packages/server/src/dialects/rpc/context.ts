@@ -9,11 +9,13 @@ import type { Rooms } from '../../rooms/rooms.ts'
 import type { Authenticator, Authorize, Permits } from '../../sessions/auth.ts'
 import type { Registry } from '../../sessions/registry.ts'
 import type { Session } from '../../sessions/session.ts'
+import type { Tasks, Work } from '../../tasks/tasks.ts'
 
 export interface RpcServices {
   readonly relay: Relay
   readonly direct: Direct
   readonly rooms: Rooms
+  readonly tasks: Tasks
   readonly store: LogStore
   readonly registry: Registry
   readonly authenticator: Authenticator
@@ -41,6 +43,8 @@ export interface RpcContext {
   /** Joins of rooms that are not answered yet. */
   readonly joining: Set<Joining>
   direct: DirectJoined | undefined
+  /** By queue. */
+  readonly works: Map<string, Work>
   /** Begins what a known user hears without asking. */
   welcome(): void
   /** A subscription ended because the store does not answer. */

@@ -13,8 +13,15 @@ import { notification, rpcMarkerEncoder, rpcRoomEventEncoder } from './encoders.
 import { relayCalls } from './relay-calls.ts'
 import { roomCalls } from './room-calls.ts'
 import { sessionCalls } from './session-calls.ts'
+import { taskCalls } from './task-calls.ts'
 
-const handlers: Readonly<Record<CallName, Handler>> = { ...sessionCalls, ...relayCalls, ...directCalls, ...roomCalls }
+const handlers: Readonly<Record<CallName, Handler>> = {
+  ...sessionCalls,
+  ...relayCalls,
+  ...directCalls,
+  ...roomCalls,
+  ...taskCalls,
+}
 
 const methods = new Map<
   string,
@@ -50,6 +57,7 @@ export class Rpc implements Dialect {
       rooms: new Map(),
       joining: new Set(),
       direct: undefined,
+      works: new Map(),
       welcome: () => {
         if (welcomed || !session.known) return
         welcomed = true
@@ -125,12 +133,14 @@ export class Rpc implements Dialect {
   }
 
   closed(): void {
-    const { relays, rooms, services } = this.#context
+    const { relays, rooms, works, services } = this.#context
+    for (const work of works.values()) work.close()
     for (const member of relays.values()) services.relay.leave(member)
     for (const joined of rooms.values()) joined.close()
     this.#context.direct?.close()
     relays.clear()
     rooms.clear()
+    works.clear()
   }
 
   #answer(id: RpcId | undefined, value: unknown, bytes: number): void {

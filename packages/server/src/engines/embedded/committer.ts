@@ -118,6 +118,7 @@ export class Committer {
     await draft.load(disk)
     counters.damaged += draft.damaged
     const planned = asked.filter((waiting) => this.#plan(waiting))
+    draft.end()
     if (draft.writes.length > 0) {
       draft.finish(this.#number + 1)
       draft.writes.push(link(this.#number + 1))

@@ -65,6 +65,8 @@ export class Draft {
   #changed: LogHead[] = []
   #expiring: Slot[] = []
   #expiringFrom = 0
+  #reads: ((disk: Disk) => Promise<void>)[] = []
+  #ends: (() => void)[] = []
 
   constructor(heads: LogHeads, epoch: string) {
     this.heads = heads
@@ -92,8 +94,19 @@ export class Draft {
     return slot
   }
 
+  /** Has `task` read by the time of `plan` what keys alone cannot name. All earlier batches are on disk then. */
+  read(task: (disk: Disk) => Promise<void>): void {
+    this.#reads.push(task)
+  }
+
+  /** Runs `task` when all is planned, written or not: for what many operations of the batch change. */
+  atEnd(task: () => void): void {
+    this.#ends.push(task)
+  }
+
   /** Reads all that was asked for: one round for what is not in memory, one more for logs seen for the first time. */
   async load(disk: Disk): Promise<void> {
+    for (const read of this.#reads) await read(disk)
     const slots = this.#loadedSlots
     const heads = this.#newHeads
     if (slots.length + heads.length === 0) return
@@ -139,6 +152,11 @@ export class Draft {
     this.#expiringFrom = Math.max(this.#expiringFrom, stored)
   }
 
+  /** Everything is planned. */
+  end(): void {
+    for (const end of this.#ends) end()
+  }
+
   /** Adds the records of the logs that changed, and one list of what expires: one record for each would cost a third more. */
   finish(batch: number): void {
     if (this.#expiring.length > 0) {
@@ -176,6 +194,8 @@ export class Draft {
     this.#changed = []
     this.#expiring = []
     this.#expiringFrom = 0
+    this.#reads = []
+    this.#ends = []
     this.writer.reset()
     this.heads.evict()
   }

@@ -17,6 +17,9 @@ import { EmbeddedRoomDirectory } from './room-directory.ts'
 import { Scrub } from './scrub.ts'
 import { type FreeSpace, realFreeSpace, Space } from './space.ts'
 import { Sweep } from './sweep.ts'
+import { TaskBook } from './task-book.ts'
+import { loadTasks, type ResumeOperation } from './task-opening.ts'
+import { EmbeddedTaskStore } from './task-store.ts'
 
 export interface EmbeddedOptions {
   /** Where the store lives. Made when it is not there; one process at a time. */
@@ -28,6 +31,10 @@ export interface EmbeddedOptions {
   readonly reserveBytes?: number
   /** How long a client id makes a repeat harmless. Default 24 h. */
   readonly dedupeWindowMs?: number
+  /** Tasks of a queue that may wait, 0: no limit. Default 10,000,000. */
+  readonly queueTasks?: number
+  /** How long a done task is kept, so that a late report hears that it was done. Default 1 h. */
+  readonly doneMs?: number
   /** LevelDB's block cache. Default 64 MiB. */
   readonly cacheBytes?: number
   /** What LevelDB keeps in memory before it writes a table. Default 4 MiB; more outgrows the ring of the commit chain. */
@@ -65,12 +72,26 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedEn
     acceptLoss: options.acceptLoss ?? false,
     wrap: options.disk ?? ((disk) => disk),
   })
-  return new EmbeddedEngine(options, opened)
+  const { clock, random } = options.world
+  const book = new TaskBook({
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    fraction: () => random.fraction(),
+    queueTasksMax: options.queueTasks ?? 10_000_000,
+  })
+  try {
+    return new EmbeddedEngine(options, opened, { book, resume: await loadTasks(opened.disk, book) })
+  } catch (thrown) {
+    opened.mark.close()
+    await opened.disk.close()
+    throw thrown
+  }
 }
 
 export class EmbeddedEngine implements Engine {
   readonly logs: EmbeddedLogStore
   readonly rooms: EmbeddedRoomDirectory
+  readonly tasks: EmbeddedTaskStore
   readonly bus: Bus
   readonly durability: Durability
   readonly counters: EngineCounters
@@ -83,7 +104,7 @@ export class EmbeddedEngine implements Engine {
   readonly #scrub: Scrub
   #closing: Promise<void> | undefined
 
-  constructor(options: EmbeddedOptions, opened: Opened) {
+  constructor(options: EmbeddedOptions, opened: Opened, tasks: { book: TaskBook; resume: ResumeOperation }) {
     const { dataDir, world, dedupeWindowMs = 24 * 60 * 60 * 1_000 } = options
     const { clock } = world
     const { disk, epoch } = opened
@@ -125,6 +146,12 @@ export class EmbeddedEngine implements Engine {
       onTrimmed: () => this.#sweep.start(),
     })
     this.rooms = new EmbeddedRoomDirectory(this.#committer, this.#reader)
+    this.tasks = new EmbeddedTaskStore({
+      ...{ ...tasks, clock, counters, dedupeWindowMs },
+      committer: this.#committer,
+      reader: this.#reader,
+      doneMs: options.doneMs ?? 60 * 60 * 1_000,
+    })
     this.#scrub = new Scrub(opened.unverified, health, counters, clock)
     this.#sweep.start()
   }
@@ -152,7 +179,7 @@ export class EmbeddedEngine implements Engine {
   /** Resolves when the background work of now is done: for tests. */
   swept(): Promise<void> {
     this.#sweep.start()
-    return this.#sweep.idle()
+    return Promise.all([this.#sweep.idle(), this.tasks.swept()]).then(() => undefined)
   }
 
   close(): Promise<void> {
@@ -168,6 +195,7 @@ export class EmbeddedEngine implements Engine {
     this.#health.close()
     this.#scrub.close()
     await this.#sweep.close()
+    await this.tasks.close()
     await this.#committer.idle()
     await this.#reader.idle()
     await this.bus.close()

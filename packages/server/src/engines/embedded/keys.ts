@@ -21,6 +21,17 @@ export const spaces = {
   member: Buffer.from('!member!'),
   joined: Buffer.from('!joined!'),
   user: Buffer.from('!user!'),
+  queue: Buffer.from('!queue!'),
+  lane: Buffer.from('!lane!'),
+  task: Buffer.from('!task!'),
+  status: Buffer.from('!status!'),
+  ready: Buffer.from('!ready!'),
+  delayed: Buffer.from('!delayed!'),
+  claim: Buffer.from('!claim!'),
+  lease: Buffer.from('!lease!'),
+  done: Buffer.from('!done!'),
+  dead: Buffer.from('!dead!'),
+  once: Buffer.from('!once!'),
 } as const
 
 /** Offsets and times are written in six bytes. */

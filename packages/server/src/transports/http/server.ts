@@ -24,6 +24,9 @@ export interface HttpDoorOptions {
 export const livenessPaths = ['/healthz', '/livez', '/health'] as const
 const probes: ReadonlySet<string> = new Set([...livenessPaths, '/readyz'])
 
+/** Who watches the drain may go on watching, and what workers have done until the end is taken. */
+const whileLeaving: ReadonlySet<string> = new Set(['/metrics', '/report'])
+
 /** Node drops what is too many without a word; we say it. */
 const headersMax = 64
 
@@ -82,8 +85,7 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
     }
     if (probes.has(request.url)) return
     options.guard.check(host, origin)
-    // Who watches the drain may go on watching.
-    if (options.leaving() && request.url !== '/metrics')
+    if (options.leaving() && !whileLeaving.has(request.routeOptions.url ?? ''))
       throw new NitkaError('draining', 'the server is stopping; come back')
   })
   await http.register(fastifySwagger, {
@@ -92,7 +94,7 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
       info: {
         title: 'Nitka',
         version: '0.1.0',
-        description: 'Relay, direct chat and rooms. The WebSocket side is described at /asyncapi.json.',
+        description: 'Relay, direct chat, rooms and tasks. The WebSocket side is described at /asyncapi.json.',
       },
     },
   })

@@ -1,0 +1,152 @@
+// Planning an add: keys, places, records. All tasks of one call or none.
+
+import { hash } from 'node:crypto'
+import { isId, NitkaError } from '@nitka/protocol'
+import { type Added, claimBytesMax, type NewTask } from '../../tasks/task-store.ts'
+import { readRemembered } from './append.ts'
+import type { Draft, Operation, Slot } from './draft.ts'
+import { checkName, nameBytes } from './keys.ts'
+import type { TaskBook } from './task-book.ts'
+import { onceBody, onceKey, rankOf, slim, taskBytesMax, taskKey, writeTask } from './task-records.ts'
+
+const hashBytes = 16
+const attemptsMax = 1_000_000
+const durationMax = 366 * 24 * 60 * 60 * 1_000
+
+export class AddOperation implements Operation<readonly Added[]> {
+  readonly bytes: number
+  readonly essential = false
+  readonly #book: TaskBook
+  readonly #tasks: readonly NewTask[]
+  readonly #dedupeWindowMs: number
+  #slots: readonly (Slot | undefined)[] = []
+
+  /** @throws NitkaError `invalid` */
+  constructor(book: TaskBook, tasks: readonly NewTask[], dedupeWindowMs: number) {
+    this.#book = book
+    this.#tasks = tasks
+    this.#dedupeWindowMs = dedupeWindowMs
+    let bytes = 0
+    for (const task of tasks) {
+      check(task)
+      bytes += task.payload.length + 500
+    }
+    this.bytes = bytes
+  }
+
+  ask(draft: Draft): void {
+    this.#slots = this.#tasks.map(({ queue, key }) => (key === undefined ? undefined : draft.slot(onceKey(queue, key))))
+  }
+
+  plan(draft: Draft): readonly Added[] {
+    const book = this.#book
+    const hashes = this.#tasks.map(({ payload }, i) =>
+      this.#slots[i] === undefined ? undefined : payloadHash(payload),
+    )
+    const answers = this.#tasks.map((task, i) => this.#earlier(task, i, hashes))
+    this.#demandRoom(answers)
+    book.begin(draft)
+    for (const [i, task] of this.#tasks.entries()) {
+      if (answers[i]?.repeated === false) this.#store(draft, task, this.#slots[i], hashes[i])
+    }
+    return answers
+  }
+
+  /** What the key says, refused before anything is written: a task of the past, one of this call, or a new one. */
+  #earlier(task: NewTask, part: number, hashes: readonly (Buffer | undefined)[]): Added {
+    const slot = this.#slots[part]
+    const fresh = { id: task.id, repeated: false }
+    if (slot === undefined) return fresh
+    const known = slot.body === undefined ? undefined : readRemembered(slot.body)
+    if (known !== undefined && this.#book.tools.now() - known.stored < this.#dedupeWindowMs) {
+      if (hashes[part]?.equals(known.hash) !== true) throw otherPayload(task)
+      return { id: known.appended.id, repeated: true }
+    }
+    const { claim } = slot
+    if (claim?.by === this) {
+      if (hashes[claim.part]?.equals(hashes[part] ?? Buffer.alloc(0)) !== true) throw otherPayload(task)
+      return { id: this.#tasks[claim.part]?.id ?? task.id, repeated: true }
+    }
+    slot.claim = { by: this, part }
+    return fresh
+  }
+
+  #demandRoom(answers: readonly Added[]): void {
+    const wanted = new Map<string, { count: number; readonly groups: Set<string> }>()
+    for (const [i, { queue, group }] of this.#tasks.entries()) {
+      if (answers[i]?.repeated === true) continue
+      const want = wanted.get(queue) ?? { count: 0, groups: new Set() }
+      want.count += 1
+      want.groups.add(group ?? '')
+      wanted.set(queue, want)
+    }
+    this.#book.demandQueues([...wanted.keys()])
+    for (const [queue, { count, groups }] of wanted) this.#book.demandRoom(queue, count, groups)
+  }
+
+  /** Runs once per task added. */
+  #store(draft: Draft, task: NewTask, slot: Slot | undefined, payload: Buffer | undefined): void {
+    const book = this.#book
+    const queue = book.queue(task.queue)
+    queue.seq += 1
+    const stored = {
+      ...{ task, seq: queue.seq, rank: rankOf(task.priority) },
+      ...{ size: Buffer.byteLength(task.payload), bare: false },
+    }
+    const { writer } = draft
+    writer.room(taskBytesMax(task))
+    writer.bytes(taskKey(task.id))
+    writer.beginValue()
+    writeTask(writer, stored)
+    draft.writes.push(writer.endRecord())
+    if (slot !== undefined && payload !== undefined) {
+      const now = book.tools.now()
+      draft.put(slot, onceBody(writer, { stored: now, hash: payload, time: task.time, id: task.id }))
+      draft.expire(slot, now)
+    }
+    const held = { stored: slim(stored), status: undefined }
+    if (task.delayMs === 0) return book.putReady(draft, held)
+    const until = book.tools.now() + task.delayMs
+    const status = { state: 'delayed', rank: stored.rank, until, attempt: 0, failures: 0, history: [] } as const
+    book.putDelayed(draft, book.putStatus(draft, held, status))
+  }
+}
+
+function payloadHash(payload: string): Buffer {
+  return hash('sha256', payload, 'buffer').subarray(0, hashBytes)
+}
+
+function otherPayload({ key }: NewTask): NitkaError {
+  return new NitkaError('conflict', `the key ${key} was used before for another payload`, { field: 'key' })
+}
+
+/** The shape that the store relies on. What is sensible beyond it, the service decides. @throws NitkaError `invalid` */
+function check(task: NewTask): void {
+  const { id, payload, priority, delayMs, maxAttempts, leaseMs, backoff } = task
+  if (!isId(id)) throw new NitkaError('invalid', 'id must be an id of 20 characters', { field: 'id' })
+  queueName(task.queue)
+  if (task.key !== undefined) nameBytes(task.key, 'key', 128)
+  if (task.group !== undefined) checkName(task.group, 'group', 128)
+  if (task.room !== undefined) checkName(task.room, 'room', 128)
+  if (!payload.startsWith('{') || !payload.isWellFormed() || payload.length > claimBytesMax) {
+    throw new NitkaError('invalid', 'payload must be a JSON object of at most 4 MiB', { field: 'payload' })
+  }
+  whole(priority, 'priority', -1_000, 1_000)
+  whole(delayMs, 'delayMs', 0, durationMax)
+  whole(maxAttempts, 'maxAttempts', 1, attemptsMax)
+  whole(leaseMs, 'leaseMs', 1, durationMax)
+  whole(backoff.ms, 'backoff.ms', 0, durationMax)
+  whole(backoff.maxMs, 'backoff.maxMs', 0, durationMax)
+}
+
+/** @throws NitkaError `invalid` */
+export function queueName(queue: string): string {
+  if (/^[A-Za-z0-9_-]{1,128}$/.test(queue)) return queue
+  throw new NitkaError('invalid', 'queue must be 1 to 128 characters of A-Z, a-z, 0-9, _ and -', { field: 'queue' })
+}
+
+/** @throws NitkaError `invalid` */
+export function whole(value: number, field: string, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return
+  throw new NitkaError('invalid', `${field} must be an integer from ${min} to ${max}`, { field })
+}
