@@ -344,7 +344,8 @@ async function openDoors(parts: DoorParts): Promise<{ http: FastifyInstance; doo
   const routes = (scope: FastifyInstance): void => {
     const { unready } = parts
     roomRoutes(scope, { rooms, who, authorize })
-    messageRoutes(scope, { direct, rooms, log, who, authorize })
+    const storeTogether: Engine['storeTogether'] = (appends, added) => engine.storeTogether(appends, added)
+    messageRoutes(scope, { direct, rooms, tasks, log, storeTogether, who, authorize })
     streams.routes(scope)
     taskRoutes(scope, { tasks, who, authorize })
     taskAdminRoutes(scope, { tasks, who, authorize })

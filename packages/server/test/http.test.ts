@@ -140,6 +140,34 @@ test('a batch is stored all or not at all', async (t) => {
   assert.equal(await stored(), 3)
 })
 
+test('messages and tasks of a batch are stored together or not at all', async (t) => {
+  const { ask, server } = await start(t)
+  const user = { user: { fromUser: 'x', toUser: 'b', message: 'your file is being made' } }
+  const task = (payload: object, key?: string) => ({ task: { payload, queue: 'files', ...(key && { key }) } })
+  const other = { user: { fromUser: 'x', toUser: 'b', message: 'other', id: 'used' } }
+  await ask('POST', '/messages/user', { fromUser: 'x', toUser: 'c', message: 'first', id: 'used' })
+  await ask('POST', '/messages/user', { fromUser: 'x', toUser: 'b', message: 'first', id: 'used' })
+  await ask('POST', '/tasks', { payload: { n: 1 }, queue: 'files', key: 'one' })
+  const state = async (): Promise<unknown> => [
+    (await ask('GET', '/ws/history?user=b')).body.messages.length,
+    server.tasks.queues()[0]?.ready,
+  ]
+  for (const [operations, status] of [
+    [[user, task({ n: 2 }, 'one')], 409],
+    [[task({ n: 3 }), other], 409],
+    [[user, task({ Id: 1 })], 400],
+    [[user, { task: { queue: 'files' } }], 400],
+  ] as const) {
+    assert.equal((await ask('POST', '/batch', { operations })).status, status)
+    assert.deepEqual(await state(), [1, 1])
+  }
+  const good = await ask('POST', '/batch', { operations: [task({ n: 1 }, 'one'), user, task({ n: 4 })] })
+  const [known, sent, added] = good.body.results
+  assert.deepEqual([known.repeated, sent.offset, added.queue, added.repeated], [true, 2, 'files', false])
+  assert.deepEqual(await state(), [2, 2])
+  assert.equal((await ask('GET', `/tasks/${added.id}`)).body.payload.n, 4)
+})
+
 /** Sends bytes and reads the answer to its end. */
 async function raw(url: string, request: string): Promise<{ status: number; text: string }> {
   const { hostname, port } = new URL(url)

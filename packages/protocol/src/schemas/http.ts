@@ -2,6 +2,7 @@
 
 import Type from 'typebox'
 import { limits } from '../limits.ts'
+import { AddedTask, TaskInput } from './tasks.ts'
 import {
   ClientId,
   DirectMessage,
@@ -88,6 +89,7 @@ export const BatchOperation = Type.Union([
   Type.Object({ user: SendUser }, { additionalProperties: false }),
   Type.Object({ system: SendSystem }, { additionalProperties: false }),
   Type.Object({ room: SendRoom }, { additionalProperties: false }),
+  Type.Object({ task: TaskInput }, { additionalProperties: false }),
 ])
 
 export const Batch = Type.Object(
@@ -95,4 +97,4 @@ export const Batch = Type.Object(
   { description: 'Happen all, in this order, or not at all.' },
 )
 
-export const BatchResult = Type.Object({ results: Type.Array(Sent) })
+export const BatchResult = Type.Object({ results: Type.Array(Type.Union([Sent, AddedTask])) })

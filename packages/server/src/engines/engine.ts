@@ -1,9 +1,9 @@
 // What the composition root gets from either engine: the ports that the services declared, and the engine's health.
 
 import type { Bus } from '../bus.ts'
-import type { LogStore } from '../log/log-store.ts'
+import type { Append, Appended, LogStore } from '../log/log-store.ts'
 import type { RoomDirectory } from '../rooms/room-directory.ts'
-import type { TaskStore } from '../tasks/task-store.ts'
+import type { Added, NewTask, TaskStore } from '../tasks/task-store.ts'
 
 /** How much a confirmation is worth. `disk`: synced here. `relaxed`: opted out of, may be lost with the machine. */
 export type Durability = 'disk' | 'replicated' | 'relaxed'
@@ -24,11 +24,18 @@ export interface EngineCounters {
   queuedBytes: number
 }
 
+export interface Together {
+  readonly appended: readonly Appended[]
+  readonly added: readonly Added[]
+}
+
 export interface Engine {
   readonly logs: LogStore
   readonly rooms: RoomDirectory
   readonly tasks: TaskStore
   readonly bus: Bus
+  /** Appends and adds: all, or none. Resolves when durable. Errors as of both ports. */
+  storeTogether(appends: readonly Append[], tasks: readonly NewTask[]): Promise<Together>
   readonly durability: Durability
   readonly counters: EngineCounters
   /** Told the duration of each commit in milliseconds, for the histogram. */

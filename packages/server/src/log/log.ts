@@ -76,14 +76,18 @@ export class Log {
   /**
    * Stores all or nothing, then lets it go live. Resolves when durable. Order within a log is the order of calls.
    * Entries of one append share their id. Errors as of `LogStore.append`.
+   * @param store stores them, with what else belongs to them. Default: the log's store
    */
-  async append(drafts: readonly DraftAppend[]): Promise<readonly Appended[]> {
+  async append(
+    drafts: readonly DraftAppend[],
+    store = (appends: readonly Append[]): Promise<readonly Appended[]> => this.store.append(appends),
+  ): Promise<readonly Appended[]> {
     const time = this.#clock.now()
     const appends = drafts.map((draft): Append => {
       const id = this.#ids.next()
       return { ...draft, entries: draft.entries.map((entry) => ({ ...entry, id, time })) }
     })
-    const results = await this.store.append(appends)
+    const results = await store(appends)
     for (let i = 0; i < results.length; i++) {
       const result = results[i]
       const append = appends[i]

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../world.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { readTasks, type TaskDefaults } from './task-input.ts'
 import type {
+  Added,
   Ended,
   NewTask,
   QueueCounts,
@@ -102,9 +103,15 @@ export class Tasks {
     return readTasks(wish, this.#options, () => ({ id: ids.next(), time: clock.now() }))
   }
 
-  /** Adds what was read. */
-  async addAll(tasks: readonly NewTask[]): Promise<readonly AddedTask[]> {
-    const added = await this.#parts.store.add(tasks)
+  /**
+   * Adds what was read.
+   * @param store stores it, with what else belongs to it. Default: the tasks' store
+   */
+  async addAll(
+    tasks: readonly NewTask[],
+    store = (fresh: readonly NewTask[]): Promise<readonly Added[]> => this.#parts.store.add(fresh),
+  ): Promise<readonly AddedTask[]> {
+    const added = await store(tasks)
     if (tasks.some(({ delayMs }) => delayMs > 0)) this.#schedule()
     for (const { repeated } of added) if (!repeated) this.added += 1
     return added.map((one, i) => ({ ...one, queue: tasks[i]?.queue ?? '' }))

@@ -35,6 +35,9 @@ export class AppendOperation implements Operation<readonly Appended[]> {
   readonly #rules: AppendRules
   readonly #slots: (Slot | undefined)[] = []
   readonly #heads: LogHead[] = []
+  #hashes: readonly (Buffer | undefined)[] = []
+  #earlier: readonly (Appended | number | undefined)[] = []
+  #now = 0
 
   constructor(appends: readonly Append[], rules: AppendRules) {
     this.#appends = appends
@@ -56,16 +59,26 @@ export class AppendOperation implements Operation<readonly Appended[]> {
   }
 
   plan(draft: Draft): readonly Appended[] {
+    this.decide()
+    return this.write(draft)
+  }
+
+  /** The half of planning that refuses, and writes nothing. */
+  decide(): void {
     for (const head of this.#heads) head.check()
-    const now = this.#rules.now()
-    const hashes = this.#appends.map((append, i) => (this.#slots[i] === undefined ? undefined : payloadHash(append)))
-    const earlier = this.#appends.map((append, i) => this.#earlier(append, i, hashes, now))
+    this.#now = this.#rules.now()
+    this.#hashes = this.#appends.map((append, i) => (this.#slots[i] === undefined ? undefined : payloadHash(append)))
+    this.#earlier = this.#appends.map((append, i) => this.#earlierOf(append, i))
+  }
+
+  /** The half that writes, and refuses nothing. */
+  write(draft: Draft): readonly Appended[] {
     const results: Appended[] = []
     let head = 0
     for (const [i, append] of this.#appends.entries()) {
-      const before = earlier[i]
+      const before = this.#earlier[i]
       const answer = typeof before === 'number' ? repeatOf(results[before]) : before
-      results.push(answer ?? this.#store(draft, append, { part: i, head, hash: hashes[i], now }))
+      results.push(answer ?? this.#store(draft, append, { part: i, head, hash: this.#hashes[i], now: this.#now }))
       this.#rules.count(answer === undefined ? append.entries.length : 0, answer === undefined ? 0 : 1)
       head += append.entries.length
     }
@@ -74,13 +87,14 @@ export class AppendOperation implements Operation<readonly Appended[]> {
 
   /**
    * What an append repeats: an answer of the past, the number of an earlier append of this call, or nothing.
-   * Refuses here, before anything is written.
+   * @throws NitkaError `conflict`
    */
-  #earlier(append: Append, part: number, hashes: readonly (Buffer | undefined)[], now: number) {
+  #earlierOf(append: Append, part: number): Appended | number | undefined {
+    const hashes = this.#hashes
     const slot = this.#slots[part]
     if (slot === undefined) return undefined
     const remembered = slot.body === undefined ? undefined : readRemembered(slot.body)
-    if (remembered !== undefined && now - remembered.stored < this.#rules.dedupeWindowMs) {
+    if (remembered !== undefined && this.#now - remembered.stored < this.#rules.dedupeWindowMs) {
       if (hashes[part]?.equals(remembered.hash) !== true) throw otherPayload(append)
       return remembered.appended
     }

@@ -2,8 +2,10 @@
 
 import { NitkaError } from '@nitka/protocol'
 import type { Bus } from '../../bus.ts'
+import type { Append } from '../../log/log-store.ts'
+import type { NewTask } from '../../tasks/task-store.ts'
 import type { World } from '../../world.ts'
-import type { Durability, Engine, EngineCounters } from '../engine.ts'
+import type { Durability, Engine, EngineCounters, Together } from '../engine.ts'
 import { InProcessHub } from './bus.ts'
 import { Committer } from './committer.ts'
 import type { Disk } from './disk.ts'
@@ -20,6 +22,7 @@ import { Sweep } from './sweep.ts'
 import { TaskBook } from './task-book.ts'
 import { loadTasks, type ResumeOperation } from './task-opening.ts'
 import { EmbeddedTaskStore } from './task-store.ts'
+import { TogetherOperation } from './together.ts'
 
 export interface EmbeddedOptions {
   /** Where the store lives. Made when it is not there; one process at a time. */
@@ -170,6 +173,10 @@ export class EmbeddedEngine implements Engine {
 
   set onFailed(told: ((cause: Error) => void) | undefined) {
     this.#health.onFailed = told
+  }
+
+  async storeTogether(appends: readonly Append[], tasks: readonly NewTask[]): Promise<Together> {
+    return this.#committer.submit(new TogetherOperation(this.logs.appending(appends), this.tasks.adding(tasks)))
   }
 
   unhealthy(): string | undefined {

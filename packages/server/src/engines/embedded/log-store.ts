@@ -43,7 +43,12 @@ export class EmbeddedLogStore implements LogStore {
 
   async append(appends: readonly Append[]): Promise<readonly Appended[]> {
     if (appends.length === 0) return []
-    return this.#parts.committer.submit(new AppendOperation(appends, this.#parts.rules))
+    return this.#parts.committer.submit(this.appending(appends))
+  }
+
+  /** What `append` submits, for a larger operation. @throws NitkaError `invalid` */
+  appending(appends: readonly Append[]): AppendOperation {
+    return new AppendOperation(appends, this.#parts.rules)
   }
 
   async read(name: LogName, range: ReadRange): Promise<LogPage> {

@@ -20,6 +20,8 @@ export class AddOperation implements Operation<readonly Added[]> {
   readonly #tasks: readonly NewTask[]
   readonly #dedupeWindowMs: number
   #slots: readonly (Slot | undefined)[] = []
+  #hashes: readonly (Buffer | undefined)[] = []
+  #answers: readonly Added[] = []
 
   /** @throws NitkaError `invalid` */
   constructor(book: TaskBook, tasks: readonly NewTask[], dedupeWindowMs: number) {
@@ -39,21 +41,31 @@ export class AddOperation implements Operation<readonly Added[]> {
   }
 
   plan(draft: Draft): readonly Added[] {
-    const book = this.#book
-    const hashes = this.#tasks.map(({ payload }, i) =>
-      this.#slots[i] === undefined ? undefined : payloadHash(payload),
-    )
-    const answers = this.#tasks.map((task, i) => this.#earlier(task, i, hashes))
-    this.#demandRoom(answers)
-    book.begin(draft)
-    for (const [i, task] of this.#tasks.entries()) {
-      if (answers[i]?.repeated === false) this.#store(draft, task, this.#slots[i], hashes[i])
-    }
-    return answers
+    this.decide()
+    return this.write(draft)
   }
 
-  /** What the key says, refused before anything is written: a task of the past, one of this call, or a new one. */
-  #earlier(task: NewTask, part: number, hashes: readonly (Buffer | undefined)[]): Added {
+  /** The half of planning that refuses, and writes nothing. */
+  decide(): void {
+    this.#hashes = this.#tasks.map(({ payload }, i) =>
+      this.#slots[i] === undefined ? undefined : payloadHash(payload),
+    )
+    this.#answers = this.#tasks.map((task, i) => this.#earlier(task, i))
+    this.#demandRoom(this.#answers)
+  }
+
+  /** The half that writes, and refuses nothing. */
+  write(draft: Draft): readonly Added[] {
+    this.#book.begin(draft)
+    for (const [i, task] of this.#tasks.entries()) {
+      if (this.#answers[i]?.repeated === false) this.#store(draft, task, this.#slots[i], this.#hashes[i])
+    }
+    return this.#answers
+  }
+
+  /** What the key says: a task of the past, one of this call, or a new one. @throws NitkaError `conflict` */
+  #earlier(task: NewTask, part: number): Added {
+    const hashes = this.#hashes
     const slot = this.#slots[part]
     const fresh = { id: task.id, repeated: false }
     if (slot === undefined) return fresh

@@ -68,9 +68,14 @@ export class EmbeddedTaskStore implements TaskStore {
   }
 
   async add(tasks: readonly NewTask[]): Promise<readonly Added[]> {
-    const { committer, book, dedupeWindowMs } = this.#parts
     if (tasks.length === 0) return []
-    return committer.submit(new AddOperation(book, tasks, dedupeWindowMs))
+    return this.#parts.committer.submit(this.adding(tasks))
+  }
+
+  /** What `add` submits, for a larger operation. @throws NitkaError `invalid` */
+  adding(tasks: readonly NewTask[]): AddOperation {
+    const { book, dedupeWindowMs } = this.#parts
+    return new AddOperation(book, tasks, dedupeWindowMs)
   }
 
   async claim(queue: string, worker: string, limit: number): Promise<readonly Lease[]> {

@@ -6,16 +6,30 @@ import type { Static } from 'typebox'
 import { type Direct, type HistoryQuery, type Sent, sentOf } from '../../direct/direct.ts'
 import { messageText } from '../../direct/messages.ts'
 import type { DraftAppend, Log } from '../../log/log.ts'
+import type { Append, Appended } from '../../log/log-store.ts'
 import { nextOf } from '../../log/paging.ts'
 import type { Rooms } from '../../rooms/rooms.ts'
 import { type Authorize, demand } from '../../sessions/auth.ts'
+import type { Added, NewTask } from '../../tasks/task-store.ts'
+import type { Tasks } from '../../tasks/tasks.ts'
 import { callerOf } from './room-routes.ts'
 import { sendJson, type WhoOf } from './server.ts'
 
-interface MessageRoutes {
+interface BatchParts {
   readonly direct: Direct
   readonly rooms: Rooms
+  readonly tasks: Tasks
   readonly log: Log
+  readonly storeTogether: (appends: readonly Append[], tasks: readonly NewTask[]) => Promise<Together>
+}
+
+/** What the engine answers to both. */
+interface Together {
+  readonly appended: readonly Appended[]
+  readonly added: readonly Added[]
+}
+
+interface MessageRoutes extends BatchParts {
   readonly who: WhoOf
   readonly authorize: Authorize
 }
@@ -80,32 +94,55 @@ function sending(http: FastifyInstance, { direct, who, authorize }: MessageRoute
   )
 }
 
-function batches(http: FastifyInstance, { direct, rooms, log, who, authorize }: MessageRoutes): void {
+function batches(http: FastifyInstance, { who, authorize, ...parts }: MessageRoutes): void {
   http.post(
     '/batch',
     {
       schema: {
         tags: ['backend'],
-        summary: 'Send several messages: all are stored, or none',
+        summary: 'Send several messages and add tasks: all is stored, or nothing',
         body: bodies.Batch,
         response: { 201: bodies.BatchResult },
       },
     },
     async (request: FastifyRequest<{ Body: Static<typeof bodies.Batch> }>, reply) => {
       await demand(authorize, (await who(request)) ?? '', 'backend.send', '*')
-      const drafts: DraftAppend[] = []
-      for (const operation of request.body.operations) drafts.push(await draftOf(operation, direct, rooms))
-      const appended = await log.append(drafts)
-      const results = drafts.map((draft, index) => {
-        const result = appended[index]
-        return result && answerOf(sentOf(draft, result))
-      })
-      return reply.code(201).send({ results })
+      return reply.code(201).send({ results: await batch(parts, request.body.operations) })
     },
   )
 }
 
-async function draftOf(operation: Operation, direct: Direct, rooms: Rooms): Promise<DraftAppend> {
+/** All or nothing; the results in the order of the operations. */
+async function batch(parts: BatchParts, operations: readonly Operation[]): Promise<unknown[]> {
+  const { direct, rooms, tasks, log, storeTogether } = parts
+  const wishes = operations.flatMap((operation) => ('task' in operation ? [operation.task] : []))
+  const fresh = wishes.length === 0 ? [] : tasks.read(wishes)
+  const drafts: DraftAppend[] = []
+  for (const operation of operations) {
+    if (!('task' in operation)) drafts.push(await draftOf(operation, direct, rooms))
+  }
+  let appended: readonly Appended[] = []
+  const added = await tasks.addAll(fresh, async () => {
+    let stored: Together | undefined
+    appended = await log.append(drafts, async (appends) => {
+      stored = await storeTogether(appends, fresh)
+      return stored.appended
+    })
+    return stored?.added ?? []
+  })
+  let [message, task] = [0, 0]
+  return operations.map((operation) => {
+    if ('task' in operation) return added[task++]
+    const [draft, result] = [drafts[message], appended[message++]]
+    return draft && result && answerOf(sentOf(draft, result))
+  })
+}
+
+async function draftOf(
+  operation: Exclude<Operation, { task: unknown }>,
+  direct: Direct,
+  rooms: Rooms,
+): Promise<DraftAppend> {
   if ('user' in operation) {
     const { id, ...send } = operation.user
     return direct.userAppend(send, id)
