@@ -5,9 +5,10 @@ import { isId, NitkaError } from '@nitka/protocol'
 import { type Added, claimBytesMax, type NewTask } from '../../tasks/task-store.ts'
 import { readRemembered } from './append.ts'
 import type { Draft, Operation, Slot } from './draft.ts'
-import { checkName, nameBytes } from './keys.ts'
+import { checkName, nameBytes, spaces } from './keys.ts'
 import type { TaskBook } from './task-book.ts'
-import { onceBody, onceKey, rankOf, slim, taskBytesMax, taskKey, writeTask } from './task-records.ts'
+import { taskBytesMax, writeTask } from './task-codec.ts'
+import { onceBody, onceKey, rankOf, slim } from './task-records.ts'
 
 const hashBytes = 16
 const attemptsMax = 1_000_000
@@ -107,7 +108,8 @@ export class AddOperation implements Operation<readonly Added[]> {
     }
     const { writer } = draft
     writer.room(taskBytesMax(task))
-    writer.bytes(taskKey(task.id))
+    writer.bytes(spaces.task)
+    writer.text(task.id)
     writer.beginValue()
     writeTask(writer, stored)
     draft.writes.push(writer.endRecord())

@@ -6,6 +6,7 @@ import { remembered } from '../../tasks/rules.ts'
 import type { Attempt, AttemptOutcome, Ended } from '../../tasks/task-store.ts'
 import type { Draft } from './draft.ts'
 import { key, ordered, spaces } from './keys.ts'
+import { readStatus, readTask, statusBytesMax, writeStatus } from './task-codec.ts'
 import { Leases, type LiveLease } from './task-leases.ts'
 import type { Line, Placed } from './task-line.ts'
 import { groupsMax, Queue } from './task-queue.ts'
@@ -13,10 +14,7 @@ import {
   claimKey,
   deadKey,
   type Held,
-  jsonBody,
   leaseKey,
-  readJson,
-  readTask,
   type Status,
   slim,
   statusKey,
@@ -103,7 +101,7 @@ export class TaskBook {
     if (body === undefined) return undefined
     const status = draft.slot(statusKey(id)).body
     return {
-      held: { stored: readTask(id, body), status: status === undefined ? undefined : readJson<Status>(status) },
+      held: { stored: readTask(id, body), status: status === undefined ? undefined : readStatus(status) },
     }
   }
 
@@ -158,7 +156,13 @@ export class TaskBook {
   /** Writes where a task is now that is in no lease. The caller puts it there. */
   putStatus(draft: Draft, held: Held, status: Status): Held {
     const after = { stored: slim(held.stored), status }
-    draft.putKey(statusKey(held.stored.task.id), jsonBody(status))
+    const { writer } = draft
+    writer.room(statusBytesMax(status))
+    writer.bytes(spaces.status)
+    writer.text(held.stored.task.id)
+    writer.beginValue()
+    writeStatus(writer, status)
+    draft.writes.push(writer.endRecord())
     this.#recent.set(held.stored.task.id, after)
     return after
   }

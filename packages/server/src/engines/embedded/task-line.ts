@@ -5,7 +5,8 @@
 import type { EngineCounters } from '../engine.ts'
 import type { Disk } from './disk.ts'
 import { beyond, key, ordered } from './keys.ts'
-import { type Held, readJson, readLineRow, readTask, type Status, statusKey, taskKey } from './task-records.ts'
+import { readStatus, readTask } from './task-codec.ts'
+import { type Held, readLineRow, statusKey, taskKey } from './task-records.ts'
 import { unseal } from './values.ts'
 
 /** The order within a line. */
@@ -147,7 +148,7 @@ export class Line {
       }
       const held = {
         stored: readTask(id, body),
-        status: status === undefined ? undefined : readJson<Status>(status),
+        status: status === undefined ? undefined : readStatus(status),
       }
       this.#items.push({ ...place, held })
     }

@@ -6,6 +6,7 @@ import type { Disk } from './disk.ts'
 import type { Draft, Operation } from './draft.ts'
 import { beyond, justAfter, lastNumber, spaces } from './keys.ts'
 import type { TaskBook } from './task-book.ts'
+import { readStatus, readTask } from './task-codec.ts'
 import type { Claim, LiveLease } from './task-leases.ts'
 import { Lane, Queue, readLaneKey } from './task-queue.ts'
 import {
@@ -15,8 +16,6 @@ import {
   type LeaseRecord,
   leaseKey,
   readJson,
-  readTask,
-  type Status,
   statusKey,
   taskKey,
 } from './task-records.ts'
@@ -68,7 +67,7 @@ async function resume(disk: Disk, book: TaskBook, number: number, record: ClaimR
   for (const [i, [id, attempt]] of record.leases.entries()) {
     const body = tasks[i]
     const statusBody = statuses[i]
-    const status = statusBody && readJson<Status>(statusBody)
+    const status = statusBody && readStatus(statusBody)
     // Ended leases stay in the record of their claim until the last one has ended.
     if (body === undefined || (status?.attempt ?? 0) >= attempt) continue
     const stored = readTask(id, body)

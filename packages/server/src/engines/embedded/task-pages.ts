@@ -7,7 +7,8 @@ import { checkLimit } from './log-pages.ts'
 import type { Reader, ReadView } from './reader.ts'
 import { queueName } from './task-add.ts'
 import { historyOf, type TaskBook } from './task-book.ts'
-import { deadKey, lanePrefix, readJson, readTask, type Status, statusKey, taskKey } from './task-records.ts'
+import { readStatus, readTask } from './task-codec.ts'
+import { deadKey, lanePrefix, type Status, statusKey, taskKey } from './task-records.ts'
 
 /** So many tasks a page looks at: one with few hits is short. */
 const lookedMax = 2_000
@@ -114,7 +115,7 @@ export class TaskPages {
     return ids.map((id, i) => {
       const body = found[i]
       const status = statuses[i]
-      return body === undefined ? undefined : this.#task(id, body, status && readJson<Status>(status))
+      return body === undefined ? undefined : this.#task(id, body, status && readStatus(status))
     })
   }
 

@@ -65,13 +65,17 @@ export interface LeaseRecord {
 }
 
 /** Larger payloads are not kept in memory. In bytes. */
-const payloadKept = 2_048
+export const payloadKept = 2_048
 
 const rankOfZero = 1_001
 
 /** 1 to 2,001; 0 is the front of an ordered group. */
 export function rankOf(priority: number): number {
   return rankOfZero - priority
+}
+
+export function priorityOf(rank: number): number {
+  return rankOfZero - rank
 }
 
 export const taskKey = (id: string): Buffer => key(spaces.task, Buffer.from(id))
@@ -87,33 +91,6 @@ export const delayedPrefix = (queue: string): Buffer => lanePrefix(spaces.delaye
 export const deadKey = (queue: string, id: string): Buffer => key(lanePrefix(spaces.dead, queue), Buffer.from(id))
 export const onceKey = (queue: string, once: string): Buffer => key(lanePrefix(spaces.once, queue), Buffer.from(once))
 
-/** Writes the value of a task: its description with its length, then the payload. Runs once per task added. */
-export function writeTask(writer: Writer, { task, seq, rank }: StoredTask): void {
-  const { payload, id: _, ...description } = task
-  const text = Buffer.from(JSON.stringify({ ...description, seq, rank }))
-  writer.short(text.length)
-  writer.bytes(text)
-  writer.text(payload)
-}
-
-/** The most bytes that `writeTask` can write. */
-export function taskBytesMax({ payload, queue, group = '', key: once = '', room = '' }: NewTask): number {
-  return 600 + (payload.length + queue.length + group.length + once.length + room.length) * 3
-}
-
-export function readTask(id: string, body: Buffer, whole = false): StoredTask {
-  const length = body.readUInt16BE(0)
-  // The text is what `writeTask` wrote: its checksum was verified.
-  const description = JSON.parse(body.toString('utf8', 2, 2 + length)) as Omit<NewTask, 'id' | 'payload'> & {
-    seq: number
-    rank: number
-  }
-  const { seq, rank, ...rest } = description
-  const size = body.length - 2 - length
-  const bare = !whole && size > payloadKept
-  return { task: { ...rest, id, payload: bare ? '' : body.toString('utf8', 2 + length) }, seq, rank, size, bare }
-}
-
 /** The task without its payload when that is large. */
 export function slim(stored: StoredTask): StoredTask {
   if (stored.bare || stored.task.payload.length <= payloadKept) return stored
@@ -125,7 +102,7 @@ export function readJson<Body>(body: Buffer): Body {
   return JSON.parse(body.toString()) as Body
 }
 
-export function jsonBody(value: Status | ClaimRecord | LeaseRecord): Buffer {
+export function jsonBody(value: ClaimRecord | LeaseRecord): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 

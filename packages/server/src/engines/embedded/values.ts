@@ -58,6 +58,11 @@ export class Parts {
     return this.#bytes.subarray(this.#at - length, this.#at)
   }
 
+  /** Bytes that were not read yet. */
+  get left(): number {
+    return this.#bytes.length - this.#at
+  }
+
   rest(): string {
     const text = this.#bytes.toString('utf8', this.#at)
     this.#at = this.#bytes.length
