@@ -1,33 +1,30 @@
 // The command line: which command, its flags, and how a process of ours ends. A file a command in cli/.
 
 import { NitkaError } from '@nitka/protocol'
-import { check } from './cli/check.ts'
-import { config } from './cli/config.ts'
-import { demo } from './cli/demo.ts'
-import { help } from './cli/help.ts'
-import { serve } from './cli/serve.ts'
-import { trace } from './cli/trace.ts'
 
 /** Resolves to the exit code. */
 type Command = (args: readonly string[]) => Promise<number>
 
-const commands: Readonly<Record<string, Command>> = {
-  serve,
-  demo,
-  check,
-  config,
-  trace,
-  help,
-  '--help': help,
-  '-h': help,
+/** Loaded when asked for: a worker or a question to a running server does without the server's code. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./cli/serve.ts')).serve,
+  demo: async () => (await import('./cli/demo.ts')).demo,
+  tasks: async () => (await import('./cli/tasks.ts')).tasks,
+  work: async () => (await import('./cli/work.ts')).work,
+  check: async () => (await import('./cli/check.ts')).check,
+  config: async () => (await import('./cli/config.ts')).config,
+  trace: async () => (await import('./cli/trace.ts')).trace,
+  help: async () => (await import('./cli/help.ts')).help,
 }
 
 async function main([name = 'help', ...args]: readonly string[]): Promise<number> {
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined) {
+  const asked = name === '--help' || name === '-h' ? 'help' : name
+  const load = Object.hasOwn(commands, asked) ? commands[asked] : undefined
+  if (load === undefined) {
     console.error(`nitka: there is no command ${name}; \`nitka help\` lists them`)
     return 2
   }
+  const command = await load()
   return command(args)
 }
 

@@ -1,10 +1,12 @@
-// nitka demo: the server with a page to try it on, an open room, and two users who chat in it.
+// nitka demo: the server with a page to try it on, an open room in which two users chat, tasks that it generates itself,
+// and workers that die of some of them.
 
 import { NitkaError } from '@nitka/protocol'
 import type { Server } from '../server.ts'
-import { realClock } from '../world.ts'
+import { realClock, realWorld } from '../world.ts'
 import { readFlags } from './flags.ts'
 import { run } from './run.ts'
+import { type Death, Supervisor } from './supervisor.ts'
 
 const room = 'lobby'
 const lines: readonly (readonly [string, string])[] = [
@@ -14,11 +16,16 @@ const lines: readonly (readonly [string, string])[] = [
   ['ben', 'Stop the server and start it again. We will still have said all this.'],
 ]
 const pauseMs = 20_000
+const workers = 3
+const tasks = { queue: 'default', rate: 2, backlog: 20 }
+/** Deaths of workers are part of the demo, so they are summed up, at most this often. */
+const deathsMs = 60_000
 
 export async function demo(args: readonly string[]): Promise<number> {
-  const { config } = readFlags(args)
+  const { config, named } = readFlags(args)
   const page = new URL('../../demo/index.html', import.meta.url)
-  return run(config, { page }, async (server) => {
+  const generate = named('generate') ? config.generate : JSON.stringify(tasks)
+  return run({ ...config, generate }, { page }, async (server) => {
     await openLobby(server)
     let next = 0
     const timer = realClock.every(pauseMs, () => {
@@ -26,8 +33,34 @@ export async function demo(args: readonly string[]): Promise<number> {
       if (server.draining) timer.cancel()
       else if (server.rooms.presence.list(room).length > 0) void server.rooms.send(user, room, text).catch(ignore)
     })
+    const supervisor = startWorkers(server.url)
     console.log(`nitka listens at ${server.url}\nOpen it in two browser tabs and chat. Ctrl-C ends it.`)
+    return supervisor
   })
+}
+
+function startWorkers(url: string): Supervisor {
+  const main = new URL('../main.ts', import.meta.url).pathname
+  const args = [main, 'work', '--url', url, '--supervised']
+  return new Supervisor({ count: workers, args, died: deathLines() }, realWorld())
+}
+
+/** One line for the first death, then one for all of a minute. A worker that did not die of its work says why at once. */
+function deathLines(): (death: Death) => void {
+  let [deaths, saidAt] = [0, Number.NEGATIVE_INFINITY]
+  return ({ number, code, signal, lastWords }) => {
+    deaths++
+    if (realClock.monotonic() - saidAt < deathsMs) return
+    saidAt = realClock.monotonic()
+    const how = signal ?? `code ${code}`
+    const last = lastWords.trimEnd().split('\n').at(-1) ?? ''
+    const why = /Period \d+ is over \d+/.exec(last)?.[0] ?? last
+    console.log(
+      deaths === 1
+        ? `worker ${number} ended (${how}: ${why}) and is started again, as it should be`
+        : `${deaths} workers ended so far and were started again, the last one: ${how}, ${why}`,
+    )
+  }
 }
 
 async function openLobby(server: Server): Promise<void> {

@@ -2,10 +2,13 @@
 
 import { environmentName, flagName, type OptionName, options } from '../config.ts'
 
-const intro = `nitka: relay, direct chat and rooms in one server
+const intro = `nitka: relay, direct chat, rooms and tasks in one server
 
   nitka serve                  the server
-  nitka demo                   the server with a page to try it on
+  nitka demo                   the server with a page to try it on, tasks, and workers that die of some of them
+  nitka tasks                  tasks, queues and dead letters: list, add, show, retry, pause and more
+  nitka work                   a worker to try tasks with: it sleeps a task's Period; over 800 ms the task fails,
+                               over 900 the worker exits (--queue Q, --batch N, --url http://host:port)
   nitka check                  whether the store in the data folder is whole
   nitka config                 the options as they are now
   nitka trace ID --user USER   what became of a message (or --room ROOM)
@@ -13,6 +16,10 @@ const intro = `nitka: relay, direct chat and rooms in one server
 
   nitka serve --port 9000 --data /var/lib/nitka
   NITKA_PORT=9000 nitka serve
+  nitka tasks add '{"Period":250}' --queue mail --delay 5000
+  nitka work --queue mail --batch 4
+  nitka tasks dead --queue mail
+  nitka tasks retry --all --queue mail
 
 Options, as flags; each also from the environment and from .env:
 `

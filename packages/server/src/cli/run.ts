@@ -5,12 +5,22 @@ import { createServer, type Server, type ServerTools } from '../server.ts'
 
 const interruptMs = 2_000
 
-/** Runs until a signal. Resolves to the exit code. `started` runs once the server takes traffic. */
+/** What runs beside the server, and ends before it does. */
+export interface Companion {
+  stop(): Promise<void>
+}
+
+/**
+ * Runs until a signal. Resolves to the exit code.
+ * @param started runs once the server takes traffic
+ */
 export async function run(
   config: Config,
   tools: Omit<ServerTools, 'onFatal'>,
-  started: (server: Server) => void | Promise<void>,
+  started: (server: Server) => Promise<Companion | undefined>,
 ): Promise<number> {
+  let companion: Companion | undefined
+  let leaving = false
   const ended = Promise.withResolvers<number>()
   const server = await createServer(config, {
     ...tools,
@@ -18,24 +28,29 @@ export async function run(
     onFatal: () => ended.resolve(1),
   })
   const signalled = (signal: NodeJS.Signals): void => {
-    if (server.draining) {
+    if (leaving) {
       console.error(`nitka: ${signal} again, ending now`)
       ended.resolve(1)
       return
     }
+    leaving = true
     // Somebody at a keyboard is not kept waiting.
     const drainMs = signal === 'SIGINT' ? Math.min(config.drainMs, interruptMs) : config.drainMs
     console.error(`nitka: ${signal}, draining for up to ${drainMs / 1000} s; once more to end now`)
-    server.stop(drainMs).then(
-      () => ended.resolve(0),
-      (error: unknown) => ended.reject(error),
-    )
+    Promise.resolve(companion?.stop())
+      .then(() => server.stop(drainMs))
+      .then(
+        () => ended.resolve(0),
+        (error: unknown) => ended.reject(error),
+      )
   }
   process.on('SIGTERM', signalled)
   process.on('SIGINT', signalled)
   if (config.durability === 'relaxed') {
     console.error('nitka: WARNING durability is relaxed: confirmed messages may be lost with the machine')
   }
-  await started(server)
+  const beside = await started(server)
+  if (leaving) await beside?.stop()
+  else companion = beside
   return ended.promise
 }

@@ -219,12 +219,18 @@ export class Tasks {
     return this.#parts.store.configure(queue, settings)
   }
 
-  /** All queues, by name. Cheap. */
+  /** All queues, by name: those that had a task, and those that have a worker. Cheap. */
   queues(): readonly QueueView[] {
-    return this.#parts.store.queues().map((counts) => {
-      const dispatcher = this.#dispatchers.get(counts.queue)
-      return { ...counts, workers: dispatcher?.workers.size ?? 0, free: dispatcher?.free ?? 0 }
-    })
+    const stored = this.#parts.store.queues()
+    const known = new Set(stored.map(({ queue }) => queue))
+    const fresh = [...this.#dispatchers.keys()].filter((queue) => !known.has(queue))
+    const all = fresh.length === 0 ? stored : [...stored, ...fresh.map((queue) => ({ ...emptyQueue, queue }))]
+    return all
+      .map((counts) => {
+        const dispatcher = this.#dispatchers.get(counts.queue)
+        return { ...counts, workers: dispatcher?.workers.size ?? 0, free: dispatcher?.free ?? 0 }
+      })
+      .sort((a, b) => (a.queue < b.queue ? -1 : 1))
   }
 
   /** Hands out nothing more. Reports are taken, leases run on. */
@@ -320,6 +326,11 @@ export class Tasks {
   }
 }
 
+/** A queue that has workers and never had a task. */
+const emptyQueue = {
+  ...{ ready: 0, delayed: 0, leased: 0, dead: 0, done: 0, donePerMinute: 0 },
+  ...{ paused: false, groupConcurrency: 0, ordered: false },
+}
 /** Characters of JSON. */
 const progressMax = 4_096
 /** A timer is set for at most so long. */
