@@ -7,10 +7,13 @@ export const errors = {
   forbidden: { http: 403, rpc: -32003, retry: 'never' },
   'not-found': { http: 404, rpc: -32004, retry: 'never' },
   conflict: { http: 409, rpc: -32009, retry: 'never' },
+  busy: { http: 409, rpc: -32010, retry: 'later' },
   'too-large': { http: 413, rpc: -32013, retry: 'never' },
+  failed: { http: 422, rpc: -32022, retry: 'never' },
   overloaded: { http: 429, rpc: -32029, retry: 'later' },
   internal: { http: 500, rpc: -32603, retry: 'later' },
   unavailable: { http: 503, rpc: -32050, retry: 'later' },
+  timeout: { http: 504, rpc: -32054, retry: 'later' },
   draining: { http: 503, rpc: -32051, retry: 'later' },
   damaged: { http: 500, rpc: -32052, retry: 'never' },
 } as const satisfies Record<string, { http: number; rpc: number; retry: 'never' | 'later' }>

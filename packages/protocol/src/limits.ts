@@ -18,6 +18,8 @@ export const limits = {
   tasksMax: 1_000,
   /** Reports in one call. */
   reportsMax: 10_000,
+  /** Resources in one call. */
+  resourcesMax: 1_000,
   /** Characters of the reason of a failure. */
   reasonMax: 1_000,
 } as const

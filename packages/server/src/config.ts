@@ -110,6 +110,29 @@ export const options = {
   commentMs: number(15_000, [100, hour], 'Time between comments on a stream of tasks.'),
   streamsPerUser: number(16, [0, 1_000_000], 'Streams of tasks of one named user. 0: no limit.'),
   generate: text('', 'Makes tasks by itself, as JSON: `{"queue":"default","rate":2,"backlog":20}`. Empty: none.'),
+  socketHost: text('127.0.0.1', 'Address of the TCP port for requests, or the path of a Unix socket.'),
+  socketPort: number(41_969, [0, 65_535], 'Its port. 0: any free one.'),
+  socketBytes: number(2 ** 20, [1_024, 64 * 2 ** 20], 'Largest value on a TCP connection.'),
+  socketCert: text('', 'File with the certificate of the TCP port. Empty: no TLS.'),
+  socketKey: text('', 'File with its key.'),
+  socketRate: number(0, [0, 10_000_000], 'Values a second from one TCP connection. 0: no limit.'),
+  socketUnanswered: number(
+    256,
+    [0, 100_000],
+    'Requests of one TCP connection under way before it is read more slowly.',
+  ),
+  requestMs: number(30_000, [0, hour], 'How long a request may run. 0: no limit.'),
+  requestsWaiting: number(10_000, [0, 10_000_000], 'Requests of one type that may wait. 0: no limit.'),
+  requestTypes: number(10_000, [1, 1_000_000], 'Types that may have an executor.'),
+  executors: text('', 'Module with executors: its default export is `{type: async (payload, context) => result}`.'),
+  queueReport: text('', 'How often the length of the queue of requests is logged, as `4s` or `500ms`. Empty: never.'),
+  holdMs: number(60_000, [100, hour], 'How long a hold is kept that does not say.'),
+  holdGraceMs: number(10_000, [0, hour], 'How long a hold outlives a connection that was lost.'),
+  holdsPerConnection: number(64, [0, 1_000_000], 'Holds of one connection, those that it waits for too. 0: no limit.'),
+  waitersPerPool: number(10_000, [0, 10_000_000], 'Requests that may wait for one pool. 0: no limit.'),
+  pools: number(10_000, [0, 10_000_000], 'Pools. 0: no limit.'),
+  resourcesPerPool: number(100_000, [0, 10_000_000], 'Resources of one pool. 0: no limit.'),
+  bookingsPerPool: number(100_000, [0, 10_000_000], 'Bookings of one pool. 0: no limit.'),
   webhookUrl: text('', 'Where messages that stay undelivered are posted. Empty: nowhere.'),
   webhookAfterMs: number(30_000, [0, 24 * hour], 'How long a message may stay undelivered before it is posted.'),
   webhookSecret: text('', 'Signs those posts: HMAC-SHA256 of the body, hex, in `Nitka-Signature`. Empty: unsigned.'),
@@ -183,9 +206,11 @@ export function configureProcess(
   const byFlag = new Map(names.map((name) => [flagName(name), name]))
   const { config: file = environment[configVariable], ...rest } = flags
   if (file !== undefined) readConfigFile(String(file), given, faults)
-  for (const [key, value] of Object.entries(environment)) {
-    if (key === configVariable) continue
-    const name = byEnvironment.get(key)
+  // Short names first: a long one, read later, wins.
+  const sorted = Object.entries(environment).sort(([a], [b]) => Number(alias.has(b)) - Number(alias.has(a)))
+  for (const [key, value] of sorted) {
+    if (key === configVariable || value === undefined) continue
+    const name = byEnvironment.get(key) ?? alias.get(key)
     if (name !== undefined) given.set(name, { value, from: key })
     else if (key.startsWith('NITKA_'))
       faults.push(`${key} is not an option${suggestion(key, [...byEnvironment.keys()])}`)
@@ -199,6 +224,12 @@ export function configureProcess(
 }
 
 const configVariable = 'NITKA_CONFIG'
+
+/** Names that existing clients of the TCP port use; the long ones come first. */
+const alias: ReadonlyMap<string, OptionName> = new Map([
+  ['SOCKET_HOST', 'socketHost'],
+  ['SOCKET_PORT', 'socketPort'],
+])
 
 function readConfigFile(path: string, given: Map<OptionName, Given>, faults: string[]): void {
   let content: unknown

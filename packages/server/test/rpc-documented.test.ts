@@ -25,7 +25,7 @@ const notes = Object.fromEntries(
 ) as unknown as Record<NotificationName, (value: unknown) => unknown>
 
 test('every call answers, and every notification says, what its schema promises', async (t) => {
-  const { connect, server } = await start(t)
+  const { connect, server } = await start(t, { requestMs: 500 })
   const ann = await connect('/ws?user=ann&device=phone', rpc)
   const bert = await connect('/ws?user=bert', rpc)
   const called = new Set<string>()
@@ -70,6 +70,8 @@ test('every call answers, and every notification says, what its schema promises'
   await call(ann, 'rooms.presence', { room: 'tea' })
   await call(ann, 'session.trace', { id: entry.id, room: 'tea' })
   await tasks(call, ann, bert)
+  await requests(call, ann, bert)
+  await pools(call, ann)
   await call(bert, 'rooms.leave', { room: 'tea' })
   await call(ann, 'rooms.remove', { room: 'tea', user: 'carl' })
   await call(ann, 'session.ping')
@@ -84,6 +86,40 @@ test('every call answers, and every notification says, what its schema promises'
   const unheard = Object.keys(notifications).filter((name) => !heard.has(name))
   assert.deepEqual(unheard, ['session.missing'], 'that one needs a damaged store')
 })
+
+async function requests(call: Call, ann: Client, bert: Client): Promise<void> {
+  await call(bert, 'requests.execute', { type: 'double', concurrency: 2 })
+  const asked = call(ann, 'requests.call', { type: 'double', payload: 21 })
+  const id = await heard(bert, 'requests.execute')
+  await call(bert, 'requests.result', { id, result: 42 })
+  assert.equal((await asked).result, 42)
+  await call(ann, 'requests.queue')
+  await assert.rejects(ann.call('requests.call', { type: 'double', payload: 'late' }), { code: 'timeout' })
+  await bert.until(() => bert.arrived.some((text) => String(text).includes('requests.cancel')), 'the cancel')
+  await call(bert, 'requests.stop', { type: 'double' })
+}
+
+async function heard(client: Client, method: string): Promise<number> {
+  const find = () => client.arrived.map((text) => JSON.parse(String(text))).findLast((note) => note.method === method)
+  await client.until(() => find() !== undefined, method)
+  return find().params.id
+}
+
+async function pools(call: Call, ann: Client): Promise<void> {
+  await call(ann, 'pools.add', { pool: 'p', resources: ['a', { id: 'b', data: { seat: 2 } }] })
+  const { hold, token } = await call(ann, 'pools.acquire', { pool: 'p', count: 2, ttl: 5_000, wait: 10 })
+  await call(ann, 'pools.renew', { hold, ttl: 9_000, token })
+  await call(ann, 'pools.attach', { hold })
+  await call(ann, 'pools.check', { pool: 'p', resource: 'a', token })
+  await call(ann, 'pools.status', { pool: 'p' })
+  await call(ann, 'pools.list')
+  await call(ann, 'pools.release', { hold })
+  const slot = { from: '2040-01-01T10:00:00Z', to: '2040-01-01T11:00:00Z' }
+  const { booking } = await call(ann, 'pools.book', { pool: 'p', ...slot, note: 'tea' })
+  await call(ann, 'pools.calendar', { pool: 'p', ...slot })
+  await call(ann, 'pools.cancel', { booking })
+  await call(ann, 'pools.remove', { pool: 'p', resources: ['a'] })
+}
 
 type Call = (client: Client, method: CallName, params?: object) => Promise<any>
 

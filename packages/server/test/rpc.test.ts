@@ -57,21 +57,34 @@ test('every call refuses a wrong, a missing and an unknown parameter, and names 
       queue: 'q',
       settings: { paused: false },
       tasks: [{ payload: {} }],
+      type: 't',
+      pool: 'p',
+      hold: '0'.repeat(32),
+      booking: '0'.repeat(32),
+      resource: 'a',
+      resources: ['a'],
+      from: '2030-01-01T00:00:00Z',
     },
+  }
+  const own: Record<string, Record<string, unknown>> = {
+    'pools.book': { to: '2030-01-02T00:00:00Z' },
+    'pools.check': { token: 1 },
+    'requests.result': { id: 1 },
   }
   for (const [method, { params }] of Object.entries(calls)) {
     const { properties, required = [] } = params as unknown as {
       properties: Record<string, { type?: string }>
       required?: string[]
     }
-    const base = Object.fromEntries(required.map((field) => [field, good[field]]))
+    const goods = { ...good, ...own[method] }
+    const base = Object.fromEntries(required.map((field) => [field, goods[field]]))
     await assert.rejects(client.call(method, { ...base, unknown: 1 }), { code: 'invalid', field: 'unknown' }, method)
     for (const field of required) {
       const { [field]: _left, ...rest } = base
       await assert.rejects(client.call(method, rest), { code: 'invalid', field }, `${method} without ${field}`)
     }
     for (const [field, { type }] of Object.entries(properties)) {
-      if (field === 'message' || field === 'signal' || field === 'progress') continue
+      if (['message', 'signal', 'progress', 'payload', 'result'].includes(field)) continue
       await assert.rejects(
         client.call(method, { ...base, [field]: type === 'array' ? 7 : [] }),
         { code: 'invalid', rpc: -32602 },

@@ -38,7 +38,10 @@ export async function startProcess(
     'fatal',
     ...flags,
   ]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { SOCKET_PORT: '0', ...process.env },
+  })
   t.after(() => child.kill('SIGKILL'))
   let errors = ''
   let output = ''
@@ -78,7 +81,7 @@ export async function runProcess(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const env = { ...process.env, ...environment }
+  const env = { SOCKET_PORT: '0', ...process.env, ...environment }
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
   t.after(() => child.kill('SIGKILL'))
   // What does not end by itself is a server that should not have started.

@@ -20,7 +20,7 @@ export interface Started {
 /** Starts a server with short drains and no rate limit, unless the test says otherwise. */
 export async function start(t: TestContext, wishes: Partial<Config> = {}, tools: ServerTools = {}): Promise<Started> {
   const dataDir = wishes.data ?? (await temporaryFolder(t))
-  const defaults = { port: 0, data: dataDir, logLevel: 'fatal', rate: 0, reserveBytes: 0 }
+  const defaults = { port: 0, socketPort: 0, data: dataDir, logLevel: 'fatal', rate: 0, reserveBytes: 0 }
   const server = await createServer({ ...defaults, ...wishes }, tools)
   t.after(() => server.stop(0))
   return {

@@ -2,6 +2,8 @@
 
 import type { Config } from '../config.ts'
 import { createServer, type Server, type ServerTools } from '../server.ts'
+import { loadExecutors } from './executors.ts'
+import { reportQueue } from './queue-report.ts'
 
 const interruptMs = 2_000
 
@@ -49,6 +51,8 @@ export async function run(
   if (config.durability === 'relaxed') {
     console.error('nitka: WARNING durability is relaxed: confirmed messages may be lost with the machine')
   }
+  if (config.executors !== '') await loadExecutors(server.requests, config.executors)
+  if (config.queueReport !== '') reportQueue(server.requests, config.queueReport)
   const beside = await started(server)
   if (leaving) await beside?.stop()
   else companion = beside

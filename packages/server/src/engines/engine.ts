@@ -2,6 +2,7 @@
 
 import type { Bus } from '../bus.ts'
 import type { Append, Appended, LogStore } from '../log/log-store.ts'
+import type { PoolStore } from '../pools/pool-store.ts'
 import type { RoomDirectory } from '../rooms/room-directory.ts'
 import type { Added, NewTask, TaskStore } from '../tasks/task-store.ts'
 
@@ -33,6 +34,7 @@ export interface Engine {
   readonly logs: LogStore
   readonly rooms: RoomDirectory
   readonly tasks: TaskStore
+  readonly pools: PoolStore
   readonly bus: Bus
   /** Appends and adds: all, or none. Resolves when durable. Errors as of both ports. */
   storeTogether(appends: readonly Append[], tasks: readonly NewTask[]): Promise<Together>

@@ -8,7 +8,7 @@ import type { Registry } from './registry.ts'
 import type { TokenBucket } from './token-bucket.ts'
 
 export interface Candidate {
-  readonly endpoint: Endpoint
+  readonly endpoint: Pick<Endpoint, 'identity' | 'admit'>
   readonly asked: EndpointRequest
   readonly authorization: string | undefined
   /** The subprotocols that were offered. */

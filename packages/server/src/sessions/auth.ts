@@ -38,6 +38,12 @@ export type Action =
   | 'tasks.report'
   | 'tasks.read'
   | 'admin.tasks'
+  | 'requests.call'
+  | 'requests.execute'
+  | 'requests.read'
+  | 'pools.acquire'
+  | 'pools.read'
+  | 'admin.pools'
   | 'admin.metrics'
   | 'admin.trace'
 

@@ -2,6 +2,7 @@
 
 import type { NitkaError } from '@nitka/protocol'
 import type { Session } from './session.ts'
+import type { Framing } from './wire.ts'
 
 export interface Dialect {
   /** One text message. Must not throw. `text` may be a view of a read buffer: what is kept is copied or parsed. */
@@ -14,6 +15,19 @@ export interface Dialect {
   draining(afterMs: number): void
   /** The connection ended; nothing can be written. */
   closed(): void
+}
+
+/** A dialect of values that are each ended in a way of their own. */
+export interface LineDialect extends Dialect {
+  /** One value. Must not throw. `value` is a view of a read buffer. Answers to it go in its framing. */
+  receiveLine(value: Buffer, framing: Framing): void
+  /** The peer will send nothing more: what waits for its turn is dropped, what runs may still be answered. */
+  leaving(): void
+}
+
+/** Where connections are taken that say nothing before their first value. */
+export interface LineEndpoint extends Omit<Endpoint, 'open'> {
+  open(session: Session): LineDialect
 }
 
 /** Who asks, as far as it is known before the first message. */

@@ -8,7 +8,7 @@ import type { Clock } from '../world.ts'
 import type { Dialect } from './dialect.ts'
 import { Intake, type IntakeLimits } from './intake.ts'
 import { Outbox } from './outbox.ts'
-import type { Wire } from './wire.ts'
+import type { Framing, Wire } from './wire.ts'
 
 export interface SessionLimits extends IntakeLimits {
   readonly outboxBytes: number
@@ -25,6 +25,8 @@ export class Session implements Recipient {
   readonly intake: Intake
   /** Why it ended; undefined while it is open. */
   ended: CloseReason | 'gone' | undefined
+  /** Whether the peer said goodbye, as far as is known. */
+  endedClean = false
   /** Told once when it ends. */
   onEnd: ((session: Session) => void) | undefined
   #user: string | undefined
@@ -93,9 +95,9 @@ export class Session implements Recipient {
     this.#outbox.push(bytes, onTaken)
   }
 
-  /** Queues one text message to this connection alone: a reply, an error. */
-  reply(text: string): void {
-    this.#outbox.pushReply(this.wire.framing.text(text))
+  /** Queues one text message to this connection alone: a reply, an error. `framing`: when it is not the wire's. */
+  reply(text: string, framing: Framing = this.wire.framing): void {
+    this.#outbox.pushReply(framing.text(text))
     if (!this.#outbox.hasRoom) this.intake.outboxFull()
   }
 
@@ -132,8 +134,9 @@ export class Session implements Recipient {
     return this.ended === undefined && !this.#finishing
   }
 
-  /** The transport says that the connection is gone. */
-  gone(): void {
+  /** The transport says that the connection is gone. `clean`: the peer said goodbye. */
+  gone(clean = false): void {
+    if (this.ended === undefined) this.endedClean = clean
     this.#outbox.drop()
     this.#end('gone')
   }

@@ -106,9 +106,9 @@ export class WebSocketDoor {
     const session = newSession({ ...who, wire: new WebSocketWire(ws, socket) })
     admission.registry.add(session)
     this.#sockets.add(ws)
-    ws.on('close', () => {
+    ws.on('close', (code: number) => {
       this.#sockets.delete(ws)
-      session.gone()
+      session.gone(code === 1000 || code === 1001)
     })
     const dialect = this.#speak(session, endpoint, asked)
     if (dialect === undefined) return

@@ -3,19 +3,26 @@
 import type { CallName } from '@nitka/protocol/schemas'
 import type { Direct, DirectJoined } from '../../direct/direct.ts'
 import type { LogStore, MissingRange } from '../../log/log-store.ts'
+import type { Bookings } from '../../pools/bookings.ts'
+import type { Pools } from '../../pools/pools.ts'
 import type { Relay, RelayMember } from '../../relay/relay.ts'
+import type { Requests } from '../../requests/requests.ts'
 import type { RoomJoined } from '../../rooms/guest.ts'
 import type { Rooms } from '../../rooms/rooms.ts'
 import type { Authenticator, Authorize, Permits } from '../../sessions/auth.ts'
 import type { Registry } from '../../sessions/registry.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { Tasks, Work } from '../../tasks/tasks.ts'
+import type { RpcRequests } from './request-calls.ts'
 
 export interface RpcServices {
   readonly relay: Relay
   readonly direct: Direct
   readonly rooms: Rooms
   readonly tasks: Tasks
+  readonly requests: Requests
+  readonly pools: Pools
+  readonly bookings: Bookings
   readonly store: LogStore
   readonly registry: Registry
   readonly authenticator: Authenticator
@@ -24,6 +31,7 @@ export interface RpcServices {
   readonly durability: string
   readonly limits: { readonly subscriptionsMax: number; readonly payloadBytesMax: number; readonly pingMs: number }
   readonly now: () => number
+  readonly monotonic: () => number
   readonly onInternal: (error: unknown, where: string) => void
 }
 
@@ -45,6 +53,8 @@ export interface RpcContext {
   direct: DirectJoined | undefined
   /** By queue. */
   readonly works: Map<string, Work>
+  /** Requests of its own, and types that it answers. */
+  readonly asking: RpcRequests
   /** Begins what a known user hears without asking. */
   welcome(): void
   /** A subscription ended because the store does not answer. */

@@ -10,7 +10,9 @@ import { isHeartbeat } from '../heartbeat.ts'
 import { Answer, type Handler, RawJson, type RpcContext, type RpcServices } from './context.ts'
 import { directCalls } from './direct-calls.ts'
 import { notification, rpcMarkerEncoder, rpcRoomEventEncoder } from './encoders.ts'
+import { rpcPoolCalls } from './pool-calls.ts'
 import { relayCalls } from './relay-calls.ts'
+import { RpcRequests, requestCalls } from './request-calls.ts'
 import { roomCalls } from './room-calls.ts'
 import { sessionCalls } from './session-calls.ts'
 import { taskCalls } from './task-calls.ts'
@@ -21,6 +23,8 @@ const handlers: Readonly<Record<CallName, Handler>> = {
   ...directCalls,
   ...roomCalls,
   ...taskCalls,
+  ...requestCalls,
+  ...rpcPoolCalls,
 }
 
 const methods = new Map<
@@ -58,6 +62,7 @@ export class Rpc implements Dialect {
       joining: new Set(),
       direct: undefined,
       works: new Map(),
+      asking: new RpcRequests(),
       welcome: () => {
         if (welcomed || !session.known) return
         welcomed = true
@@ -133,7 +138,9 @@ export class Rpc implements Dialect {
   }
 
   closed(): void {
-    const { relays, rooms, works, services } = this.#context
+    const { relays, rooms, works, services, asking, session } = this.#context
+    asking.close()
+    services.pools.gone(session, session.endedClean)
     for (const work of works.values()) work.close()
     for (const member of relays.values()) services.relay.leave(member)
     for (const joined of rooms.values()) joined.close()

@@ -14,6 +14,7 @@ import { Health } from './health.ts'
 import { LogHeads } from './log-heads.ts'
 import { EmbeddedLogStore } from './log-store.ts'
 import { type Opened, openStore } from './opening.ts'
+import { EmbeddedPoolStore } from './pool-store.ts'
 import { Reader } from './reader.ts'
 import { EmbeddedRoomDirectory } from './room-directory.ts'
 import { Scrub } from './scrub.ts'
@@ -95,6 +96,7 @@ export class EmbeddedEngine implements Engine {
   readonly logs: EmbeddedLogStore
   readonly rooms: EmbeddedRoomDirectory
   readonly tasks: EmbeddedTaskStore
+  readonly pools: EmbeddedPoolStore
   readonly bus: Bus
   readonly durability: Durability
   readonly counters: EngineCounters
@@ -155,6 +157,7 @@ export class EmbeddedEngine implements Engine {
       reader: this.#reader,
       doneMs: options.doneMs ?? 60 * 60 * 1_000,
     })
+    this.pools = new EmbeddedPoolStore(this.#committer, this.#reader, opened.generation)
     this.#scrub = new Scrub(opened.unverified, health, counters, clock)
     this.#sweep.start()
   }

@@ -32,6 +32,7 @@ export const spaces = {
   done: Buffer.from('!done!'),
   dead: Buffer.from('!dead!'),
   once: Buffer.from('!once!'),
+  pool: Buffer.from('!pool!'),
 } as const
 
 /** Offsets and times are written in six bytes. */

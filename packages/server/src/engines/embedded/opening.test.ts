@@ -125,7 +125,9 @@ test('a store of a newer version is refused and left as it is', async (t) => {
   await assert.rejects(openStoreIn(folder), /written by a newer Nitka \(schema 2, this one knows 1\): run that version/)
   assert.deepEqual(readdirSync(join(folder, 'store')).toSorted(), before)
   new Mark(folder, 1, false).write(4)
-  await tamper(folder, (disk) => disk.batch([writeMeta({ schema: 9, epoch: 'e', durability: 'disk', base: 0 })], true))
+  await tamper(folder, (disk) =>
+    disk.batch([writeMeta({ schema: 9, epoch: 'e', durability: 'disk', generation: 1, base: 0 })], true),
+  )
   await assert.rejects(openStoreIn(folder), /schema 9/)
 })
 

@@ -31,6 +31,8 @@ export interface Opened {
   readonly disk: Disk
   readonly mark: Mark
   readonly epoch: string
+  /** Counts how often the store began anew after a loss, from 1. */
+  readonly generation: number
   /** The number of the last batch. */
   readonly last: number
   /** Tables that are not verified yet. */
@@ -53,8 +55,8 @@ export async function openStore(options: OpeningOptions): Promise<Opened> {
     const meta = await checkedMeta(options, disk, found)
     // Only now, with LevelDB's lock held, may this process touch the mark.
     mark = new Mark(dataDir, schemaVersion, !existsSync(join(dataDir, 'committed')))
-    const { epoch, last } = await startChain(options, { disk, mark, meta, marked })
-    return { disk, mark, epoch, last, unverified, dropped: droppedLines(folder) }
+    const { epoch, generation, last } = await startChain(options, { disk, mark, meta, marked })
+    return { disk, mark, epoch, generation, last, unverified, dropped: droppedLines(folder) }
   } catch (thrown) {
     mark?.close()
     await disk.close()
@@ -180,9 +182,10 @@ async function startChain(options: OpeningOptions, { disk, mark, meta, marked }:
   const write = async (next: Meta, number: number, writes = [writeMeta(next)]) => {
     await disk.batch([...writes, link(number)], true)
     mark.write(number)
-    return { epoch: next.epoch, last: number }
+    return { epoch: next.epoch, generation: next.generation, last: number }
   }
-  if (meta === undefined) return write({ schema: schemaVersion, epoch: newEpoch(), durability, base: 0 }, 1)
+  if (meta === undefined)
+    return write({ schema: schemaVersion, epoch: newEpoch(), durability, base: 0, generation: 1 }, 1)
   const { last, missing } = await readChain(disk, meta.base)
   // A relaxed store may lose its end with the machine; the mark says nothing about it.
   const short = durability === 'disk' && marked !== undefined && marked > last
@@ -191,14 +194,14 @@ async function startChain(options: OpeningOptions, { disk, mark, meta, marked }:
     if (lost !== undefined && !options.acceptLoss)
       throw refuse(dataDir, `batches ${lost.from} to ${lost.to} were acknowledged and are missing`)
     const base = Math.max(last, marked ?? last)
-    return write({ ...meta, epoch: newEpoch(), base }, base + 1)
+    return write({ ...meta, epoch: newEpoch(), base, generation: meta.generation + 1 }, base + 1)
   }
   const migrated = await migrate(disk, meta)
   if (meta.schema < schemaVersion) {
     return write(migrated.meta, last + 1, [...migrated.writes, writeMeta(migrated.meta)])
   }
   mark.write(last)
-  return { epoch: meta.epoch, last }
+  return { epoch: meta.epoch, generation: meta.generation, last }
 }
 
 /** LevelDB drops what it cannot read of its log and says so only in its own log file. */

@@ -17,6 +17,8 @@ export interface Meta {
   readonly durability: Durability
   /** The chain begins after this batch. */
   readonly base: number
+  /** Counts how often it began anew after a loss, from 1. */
+  readonly generation: number
 }
 
 /** From the version in front to the next. None so far. */
@@ -39,8 +41,9 @@ function parseMeta(text: string): Meta {
     const { schema } = value
     const epoch = 'epoch' in value && typeof value.epoch === 'string' ? value.epoch : ''
     const base = 'base' in value && typeof value.base === 'number' ? value.base : 0
+    const generation = 'generation' in value && typeof value.generation === 'number' ? value.generation : 1
     const relaxed = 'durability' in value && value.durability === 'relaxed'
-    return { schema, epoch, base, durability: relaxed ? 'relaxed' : 'disk' }
+    return { schema, epoch, base, generation, durability: relaxed ? 'relaxed' : 'disk' }
   }
   throw new NitkaError('damaged', 'its description (meta) cannot be read: restore a backup')
 }

@@ -28,7 +28,7 @@ export class ClaimOperation implements Operation<readonly LiveLease[]> {
   ask(draft: Draft): void {
     const queue = this.#book.queues.get(this.#queue)
     if (queue === undefined || queue.paused) return
-    for (const line of queue.wanting(this.#limit)) draft.read((disk) => line.read(disk, this.#counters))
+    for (const line of queue.wanting(draft, this.#limit)) draft.read((disk) => line.read(disk, this.#counters))
   }
 
   plan(draft: Draft): readonly LiveLease[] {

@@ -12,6 +12,9 @@ import type { Writer } from './writer.ts'
 /** Groups of a queue with tasks at one time. */
 export const groupsMax = 100_000
 const minuteMs = 60_000
+/** A reading of a lane takes in so many tasks at least, and of all lanes together about so many. */
+const aheadMin = 16
+const aheadAll = 4_096
 /** The counts look for the oldest task in so many lanes. */
 const lanesLooked = 1_000
 
@@ -62,6 +65,8 @@ export class Queue {
   dead = 0
   done = 0
   #changed = false
+  /** Tasks that the claims of the next batch ask for. */
+  #wanted = 0
   /** Those that have something to claim, in the order in which they are served. */
   #ring: Lane[] = []
   #turn = 0
@@ -163,15 +168,24 @@ export class Queue {
     return false
   }
 
-  /** Lanes that a claim of `limit` may reach are to have enough in memory. Gives those that are to be read. */
-  *wanting(limit: number): Generator<Line> {
-    const lanes = this.#ring.length - this.#turn
-    if (lanes === 0) return
-    const each = Math.ceil(limit / lanes)
-    const ahead = Math.max(16, Math.ceil(4_096 / lanes))
-    for (let i = this.#turn; i < this.#ring.length && i < this.#turn + limit; i++) {
-      const line = this.#ring[i]?.ready
-      if (line !== undefined && line.loaded < Math.min(each, line.count) && line.want(ahead)) yield line
+  /** A claim of `limit` comes with this batch: lanes that it may reach are to have enough in memory. Gives what to read. */
+  *wanting(draft: Draft, limit: number): Generator<Line> {
+    // Claims of one batch come to lanes one after the other.
+    if (this.#wanted === 0) {
+      draft.atEnd(() => {
+        this.#wanted = 0
+      })
+    }
+    this.#wanted += limit
+    let open = 0
+    for (let i = this.#turn; i < this.#ring.length && open < this.#wanted; i++) {
+      const lane = this.#ring[i]
+      if (lane === undefined || !this.#open(lane)) continue
+      open += 1
+      const line = lane.ready
+      // Other lanes may have less than their share, so this one may have to give all of it.
+      const need = Math.min(this.#wanted, line.count)
+      if (line.loaded < need && line.want(Math.max(need, aheadMin, Math.ceil(aheadAll / this.#ring.length)))) yield line
     }
   }
 

@@ -1,0 +1,135 @@
+// Requests in their plain dialect: `{"type","queryIndex","payload"}` is answered with `{"type","queryIndex","resultJob"}`, in
+// whatever order answers come. What cannot be read is answered as `errMsgFromClient`, what fails as `{"err"}`.
+
+import { isObject, type NitkaError, toNitkaError } from '@nitka/protocol'
+import { type PoolCall, poolCalls } from '../../pools/calls.ts'
+import type { Outcome } from '../../requests/request.ts'
+import type { Asked } from '../../requests/requests.ts'
+import { type Action, Permits } from '../../sessions/auth.ts'
+import type { Session } from '../../sessions/session.ts'
+import type { Framing } from '../../sessions/wire.ts'
+import type { RpcServices } from '../rpc/context.ts'
+import { resultText } from './result-text.ts'
+
+/** A request that is not answered yet. */
+interface Open {
+  asked: Asked | undefined
+  readonly bytes: number
+}
+
+export class PlainRequests {
+  readonly #session: Session
+  readonly #services: RpcServices
+  readonly #permits: Permits
+  readonly #open = new Set<Open>()
+  #pings = 0
+
+  constructor(session: Session, services: RpcServices) {
+    this.#session = session
+    this.#services = services
+    this.#permits = new Permits(services.authorize)
+  }
+
+  /** One request. Runs once per request. */
+  receiveValue(value: unknown, bytes: number, framing: Framing): void {
+    if (!isObject(value)) return this.#misread(0, 'a request must be a JSON object', framing)
+    const { type, queryIndex, payload } = value
+    const index = typeof queryIndex === 'number' || typeof queryIndex === 'string' ? queryIndex : undefined
+    if (type === undefined) return this.#misread(index ?? 0, 'type is missing', framing)
+    if (typeof type !== 'string' || type === '') return this.#misread(index ?? 0, 'type must be a string', framing)
+    if (queryIndex === undefined) return this.#misread(0, 'queryIndex is missing', framing)
+    if (index === undefined) return this.#misread(0, 'queryIndex must be a number or a string', framing)
+    const { intake } = this.#session
+    intake.begin(bytes)
+    const reply = (outcome: Outcome): void => {
+      intake.end(bytes)
+      if (this.#session.ended !== undefined) return
+      this.#session.reply(
+        `{"type":${JSON.stringify(type)},"queryIndex":${JSON.stringify(index)},"resultJob":${resultText(outcome)}}`,
+        framing,
+      )
+    }
+    if (type === 'ping') return reply({ result: { pong: typeof payload === 'number' ? payload : ++this.#pings } })
+    if (type.startsWith('pool.') && Object.hasOwn(poolCalls, `pools.${type.slice(5)}`)) {
+      const call = poolCalls[`pools.${type.slice(5)}` as keyof typeof poolCalls]
+      return this.#pool(call, payload, reply)
+    }
+    if (type === 'srvQueuePrint')
+      return this.#permitted('requests.read', '', reply, () => reply({ result: this.#queue() }))
+    this.#permitted('requests.call', type, reply, () => this.#ask(type, payload, bytes, reply))
+  }
+
+  refuse(error: NitkaError, framing: Framing): void {
+    this.#misread(0, error.message, framing)
+  }
+
+  /** What waits is dropped; what runs is still answered. */
+  leaving(): void {
+    for (const open of this.#open) {
+      if (open.asked?.waiting !== true) continue
+      open.asked.drop()
+      this.#open.delete(open)
+      this.#session.intake.end(open.bytes)
+    }
+    this.#services.pools.dropWaiters(this.#session)
+  }
+
+  closed(): void {
+    for (const { asked } of this.#open) asked?.drop()
+    this.#open.clear()
+    this.#services.pools.gone(this.#session, this.#session.endedClean)
+  }
+
+  #ask(type: string, payload: unknown, bytes: number, reply: (outcome: Outcome) => void): void {
+    if (this.#session.ended !== undefined) return
+    const open: Open = { asked: undefined, bytes }
+    let answered = false
+    const asked = this.#services.requests.ask({ type, payload, user: this.#session.user }, (outcome) => {
+      answered = true
+      this.#open.delete(open)
+      reply(outcome)
+    })
+    if (answered) return
+    open.asked = asked
+    this.#open.add(open)
+  }
+
+  #pool(call: PoolCall, payload: unknown, reply: (outcome: Outcome) => void): void {
+    const refuse = (thrown: unknown): void => {
+      const error = toNitkaError(thrown)
+      if (error.code === 'internal') this.#services.onInternal(thrown, 'pools')
+      reply({ error })
+    }
+    try {
+      const params = call.check(payload)
+      this.#permitted(call.action, params.pool ?? '', reply, () => {
+        this.#run(call, params).then((result) => reply({ result }), refuse)
+      })
+    } catch (thrown) {
+      refuse(thrown)
+    }
+  }
+
+  async #run(call: PoolCall, params: unknown): Promise<unknown> {
+    return call.run(this.#services, { user: this.#session.user, owner: this.#session }, params as never)
+  }
+
+  #permitted(action: Action, target: string, reply: (outcome: Outcome) => void, go: () => void): void {
+    try {
+      const waiting = this.#permits.demand(this.#session.user, action, target)
+      if (waiting === undefined) return go()
+      waiting.then(go, (thrown: unknown) => reply({ error: toNitkaError(thrown) }))
+    } catch (thrown) {
+      reply({ error: toNitkaError(thrown) })
+    }
+  }
+
+  #queue(): unknown {
+    return { queue: this.#services.requests.types(), pools: this.#services.pools.waiting }
+  }
+
+  #misread(queryIndex: string | number, err: string, framing: Framing): void {
+    if (this.#session.ended !== undefined) return
+    this.#session.reply(JSON.stringify({ type: 'errMsgFromClient', queryIndex, resultJob: { err } }), framing)
+  }
+}

@@ -1,0 +1,69 @@
+// The TCP port: requests in the plain dialect, and everything in the rpc dialect, told apart value by value.
+
+import { isObject, NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
+import type { LineDialect, LineEndpoint } from '../sessions/dialect.ts'
+import type { Session } from '../sessions/session.ts'
+import type { Framing } from '../sessions/wire.ts'
+import { PlainRequests } from './plain/requests.ts'
+import type { RpcServices } from './rpc/context.ts'
+import { Rpc } from './rpc/rpc.ts'
+
+export function tcpEndpoint(services: RpcServices): LineEndpoint {
+  return { path: 'tcp', identity: 'optional', open: (session) => new TcpDialect(session, services) }
+}
+
+class TcpDialect implements LineDialect {
+  readonly #session: Session
+  readonly #services: RpcServices
+  readonly #plain: PlainRequests
+  #rpc: Rpc | undefined
+
+  constructor(session: Session, services: RpcServices) {
+    this.#session = session
+    this.#services = services
+    this.#plain = new PlainRequests(session, services)
+  }
+
+  receiveLine(bytes: Buffer, framing: Framing): void {
+    let value: unknown
+    try {
+      value = parseJson(bytes.toString(), keysMax)
+    } catch (thrown) {
+      // Whatever speaks another protocol, a web page for one, gets no second try.
+      this.refuse(toNitkaError(thrown), framing)
+      return this.#session.close('policy')
+    }
+    if (!isObject(value) || value.jsonrpc !== '2.0') return this.#plain.receiveValue(value, bytes.length, framing)
+    this.#rpc ??= new Rpc(this.#session, this.#services)
+    this.#rpc.receiveValue(value, bytes.length)
+  }
+
+  receiveText(text: Buffer): void {
+    this.receiveLine(text, this.#session.wire.framing)
+  }
+
+  receiveBinary(): void {
+    this.refuse(new NitkaError('invalid', 'not JSON'))
+  }
+
+  refuse(error: NitkaError, framing: Framing = this.#session.wire.framing): void {
+    if (this.#rpc === undefined) this.#plain.refuse(error, framing)
+    else this.#rpc.refuse(error)
+  }
+
+  leaving(): void {
+    this.#plain.leaving()
+  }
+
+  draining(afterMs: number): void {
+    this.#rpc?.draining(afterMs)
+  }
+
+  closed(): void {
+    this.#plain.closed()
+    this.#rpc?.closed()
+  }
+}
+
+/** A value may be a megabyte, and hold lists. */
+const keysMax = 20_000

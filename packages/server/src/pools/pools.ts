@@ -1,0 +1,399 @@
+// Pools: resources that one holder has at a time, handed out first come first served, all of a request or none. Owns the
+// holds, their time and their tokens, in memory; what it answers is in the store before.
+
+import { NitkaError } from '@nitka/protocol'
+import type { Clock, Random } from '../world.ts'
+import { Alarm } from './alarm.ts'
+import { Deadlines } from './deadlines.ts'
+import { Grouped } from './grouped.ts'
+import { busy, type HoldView, viewOf } from './hold-view.ts'
+import { type Hold, Pool, type Resource, removedResource, type Waiter } from './pool.ts'
+import type { PoolStore, PoolWrite } from './pool-store.ts'
+import { holdRecord, readRecord, resourceRecord, type StoredHold } from './records.ts'
+import { TokenSource } from './token-source.ts'
+
+export interface PoolsOptions {
+  /** How long a hold is kept that does not say, milliseconds. */
+  readonly ttlMs: number
+  /** How long a hold outlives its connection when that did not say goodbye. */
+  readonly graceMs: number
+  /** 0: no limit, for each. */
+  readonly poolsMax: number
+  readonly resourcesMax: number
+  readonly waitersMax: number
+  readonly holdsPerOwnerMax: number
+}
+
+export interface PoolsParts {
+  readonly store: PoolStore
+  readonly clock: Clock
+  readonly random: Random
+  /** Something in the background failed. */
+  readonly onError: (error: unknown) => void
+}
+
+/** Who asks. */
+export interface Holder {
+  readonly user: string
+  /** The connection; undefined: there is none that stays, so holds last until their time. */
+  readonly owner: object | undefined
+}
+
+export interface Acquire {
+  readonly pool: string
+  readonly count?: number
+  readonly ttl?: number
+  readonly wait?: number
+  readonly detached?: boolean
+}
+
+const nobody = {}
+
+export class Pools {
+  acquired = 0
+  released = 0
+  /** Holds that ended by their time or with their connection. */
+  expired = 0
+  /** Requests that were not served: nothing free in time, or whoever asked left. */
+  unserved = 0
+  readonly #parts: PoolsParts
+  readonly #options: PoolsOptions
+  readonly #tokens: TokenSource
+  readonly #pools = new Map<string, Pool>()
+  readonly #holds = new Map<string, Hold>()
+  readonly #waiters = new Grouped<object, Waiter>()
+  readonly #owned = new Grouped<object, Hold>()
+  readonly #holdsDue = new Deadlines<Hold>((hold, at) => this.#holds.get(hold.id) === hold && hold.ends === at)
+  readonly #waitersDue = new Deadlines<Waiter>((waiter) => !waiter.over)
+  readonly #alarm: Alarm
+  #closed = false
+
+  /** Reads the store: holds are kept over a restart, until their time. */
+  static async open(parts: PoolsParts, options: PoolsOptions): Promise<Pools> {
+    const pools = new Pools(parts, options)
+    await pools.#load()
+    return pools
+  }
+
+  private constructor(parts: PoolsParts, options: PoolsOptions) {
+    this.#parts = parts
+    this.#options = options
+    this.#tokens = new TokenSource(parts.store)
+    const next = (): number => Math.min(this.#holdsDue.next ?? Infinity, this.#waitersDue.next ?? Infinity)
+    this.#alarm = new Alarm(parts.clock, next, () => this.#sweep())
+  }
+
+  get size(): number {
+    return this.#pools.size
+  }
+
+  get holds(): number {
+    return this.#holds.size
+  }
+
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
+  all(): Iterable<Pool> {
+    return this.#pools.values()
+  }
+
+  /** @throws NitkaError `not-found` */
+  pool(name: string): Pool {
+    const pool = this.#pools.get(name)
+    if (pool === undefined) throw new NitkaError('not-found', `there is no pool ${name}`, { field: 'pool' })
+    return pool
+  }
+
+  /** Adds resources, and the pool when it is new; known ones get the new data. Durable when resolved. Gives how many are new. */
+  async add(name: string, resources: readonly { readonly id: string; readonly data?: unknown }[]): Promise<number> {
+    const pool = this.#pools.get(name) ?? new Pool(name)
+    const { poolsMax, resourcesMax } = this.#options
+    const fresh = new Set(resources.map(({ id }) => id).filter((id) => !pool.resources.has(id))).size
+    if (!this.#pools.has(name) && poolsMax !== 0 && this.#pools.size >= poolsMax) {
+      throw new NitkaError('overloaded', `there may be ${poolsMax} pools, no more`, { field: 'pool' })
+    }
+    if (resourcesMax !== 0 && pool.resources.size + fresh > resourcesMax) {
+      throw new NitkaError('overloaded', `a pool may have ${resourcesMax} resources, no more`, { field: 'resources' })
+    }
+    this.#pools.set(name, pool)
+    for (const { id, data } of resources) pool.add(id, data)
+    const writes = resources.flatMap(({ id }) => {
+      const resource = pool.resources.get(id)
+      return resource === undefined ? [] : [resourceRecord(name, resource)]
+    })
+    const saved = this.#parts.store.save(writes)
+    this.#serve(pool)
+    await saved
+    return fresh
+  }
+
+  /** Removes resources, held ones when they are free again. Durable when resolved. Gives how many were known. */
+  async remove(name: string, ids: readonly string[]): Promise<number> {
+    const pool = this.pool(name)
+    const found = ids.flatMap((id) => pool.resources.get(id) ?? [])
+    for (const resource of found) pool.remove(resource)
+    if (pool.empty) this.#pools.delete(name)
+    // Of a held one the hold's record knows it until its end.
+    await this.#parts.store.save(found.map(({ id }) => ({ kind: 'resource', pool: name, id })))
+    return found.length
+  }
+
+  /**
+   * Holds `count` resources, all or none; waits in line for up to `wait` milliseconds. Resolves when the hold is durable.
+   * @throws NitkaError `busy` not free in time, `not-found` no such pool, `overloaded`
+   */
+  acquire(holder: Holder, wish: Acquire): Promise<HoldView> {
+    const pool = this.pool(wish.pool)
+    const { count = 1, ttl = this.#options.ttlMs, wait = 0, detached = false } = wish
+    this.#demandRoom(holder, pool)
+    if (pool.open(count)) return this.#give(holder, pool.take(count), { pool, ttlMs: ttl, detached })
+    if (wait === 0) {
+      this.unserved += 1
+      return Promise.reject(busy(pool, count))
+    }
+    const now = this.#parts.clock.monotonic()
+    return new Promise((resolve, reject) => {
+      const owner = holder.owner ?? nobody
+      const waiter: Waiter = {
+        ...{ pool, user: holder.user, owner, count, ttlMs: ttl, detached },
+        ...{ since: now, ends: now + wait, over: false },
+        serve: (resources) => {
+          this.#waiters.delete(owner, waiter)
+          this.#give(holder, resources, { pool, ttlMs: ttl, detached }).then(resolve, reject)
+        },
+        refuse: (error) => {
+          this.unserved += 1
+          this.#waiters.delete(owner, waiter)
+          reject(error)
+        },
+      }
+      pool.wait(waiter)
+      this.#waiters.add(owner, waiter)
+      this.#waitersDue.add(waiter.ends, waiter)
+      this.#alarm.set()
+    })
+  }
+
+  /** Ends a hold. Durable when resolved. @throws NitkaError `not-found` it has ended, `forbidden` somebody else's */
+  async release(holder: Holder, id: string): Promise<void> {
+    const hold = this.#mine(holder, id)
+    this.released += 1
+    await this.#end([hold])
+  }
+
+  /**
+   * Gives a hold `ttl` from now. Resolves to its new end when that is durable.
+   * @throws NitkaError `not-found`, `forbidden`, `conflict` another token
+   */
+  async renew(holder: Holder, id: string, ttl: number = this.#options.ttlMs, token?: number): Promise<HoldView> {
+    const hold = this.#mine(holder, id)
+    if (token !== undefined && token !== hold.token) {
+      throw new NitkaError('conflict', `the hold ${id} has the token ${hold.token}`, { field: 'token' })
+    }
+    const { clock, store } = this.#parts
+    hold.ends = clock.monotonic() + ttl
+    hold.full = hold.ends
+    hold.until = clock.now() + ttl
+    this.#holdsDue.add(hold.ends, hold)
+    this.#alarm.set()
+    await store.save([holdRecord(hold)])
+    return viewOf(hold)
+  }
+
+  /** Takes a hold over to this connection, after the one that it belonged to was lost. @throws NitkaError as `renew` */
+  attach(holder: Holder, id: string): HoldView {
+    const hold = this.#mine(holder, id)
+    this.#disown(hold)
+    if (!hold.detached && holder.owner !== undefined) this.#own(hold, holder.owner)
+    if (hold.ends !== hold.full) {
+      hold.ends = hold.full
+      this.#holdsDue.add(hold.ends, hold)
+      this.#alarm.set()
+    }
+    return viewOf(hold)
+  }
+
+  /** Whether the token is the one of the hold that has the resource now: for whoever guards it. */
+  check(name: string, resource: string, token: number): boolean {
+    const hold = this.#pools.get(name)?.resources.get(resource)?.hold
+    return hold?.token === token && hold.ends > this.#parts.clock.monotonic()
+  }
+
+  /** A connection will wait no longer. Its holds stay. */
+  dropWaiters(owner: object): void {
+    const pools = new Set<Pool>()
+    for (const waiter of this.#waiters.of(owner)) {
+      waiter.pool.leave(waiter)
+      pools.add(waiter.pool)
+      waiter.refuse(new NitkaError('busy', 'whoever waited is gone'))
+    }
+    for (const pool of pools) this.#serve(pool)
+  }
+
+  /** A connection is gone. Its holds end, at once when it said goodbye, otherwise after a grace in which they can be attached. */
+  gone(owner: object, clean: boolean): void {
+    this.dropWaiters(owner)
+    const holds = this.#owned.of(owner)
+    if (holds.length === 0 || this.#closed) return
+    if (clean) {
+      this.expired += holds.length
+      this.#end(holds).catch(this.#parts.onError)
+      return
+    }
+    const graceEnds = this.#parts.clock.monotonic() + this.#options.graceMs
+    for (const hold of holds) {
+      this.#disown(hold)
+      if (hold.ends <= graceEnds) continue
+      hold.ends = graceEnds
+      this.#holdsDue.add(graceEnds, hold)
+    }
+    this.#alarm.set()
+  }
+
+  /** Ends nothing: holds are there after the next start. */
+  close(): void {
+    this.#closed = true
+    this.#alarm.close()
+  }
+
+  async #load(): Promise<void> {
+    const { store, clock } = this.#parts
+    await this.#tokens.fill()
+    const records = await store.load()
+    for (const record of records) {
+      if (record.kind !== 'resource') continue
+      const { data } = readRecord<{ data?: unknown }>(record, 'resource')
+      this.#poolOf(record.pool).add(record.id, data)
+    }
+    for (const record of records) {
+      if (record.kind !== 'hold') continue
+      const stored = readRecord<StoredHold>(record, 'hold')
+      const pool = this.#poolOf(record.pool)
+      const ends = clock.monotonic() + Math.max(0, stored.until - clock.now())
+      const resources = stored.resources.map((id) => pool.resources.get(id) ?? removedResource(id))
+      const hold: Hold = { ...stored, id: record.id, pool, resources, ends, full: ends, owner: undefined }
+      this.#take(hold)
+    }
+    this.#alarm.set()
+  }
+
+  #poolOf(name: string): Pool {
+    const pool = this.#pools.get(name) ?? new Pool(name)
+    this.#pools.set(name, pool)
+    return pool
+  }
+
+  /** @throws NitkaError `overloaded` */
+  #demandRoom({ owner }: Holder, pool: Pool): void {
+    const { waitersMax, holdsPerOwnerMax } = this.#options
+    if (waitersMax !== 0 && pool.waiting >= waitersMax) {
+      throw new NitkaError('overloaded', `${waitersMax} wait for the pool ${pool.name} already`, { field: 'pool' })
+    }
+    if (owner === undefined || holdsPerOwnerMax === 0) return
+    if (this.#owned.count(owner) + this.#waiters.count(owner) >= holdsPerOwnerMax) {
+      throw new NitkaError('overloaded', `a connection may have ${holdsPerOwnerMax} holds, no more`)
+    }
+  }
+
+  /** The resources are the holder's from here on; it hears of it when that is durable. */
+  async #give(
+    holder: Holder,
+    resources: readonly Resource[],
+    terms: { readonly pool: Pool; readonly ttlMs: number; readonly detached: boolean },
+  ): Promise<HoldView> {
+    const { clock, random, store } = this.#parts
+    const { pool, ttlMs, detached } = terms
+    const token = this.#tokens.take()
+    const since = clock.now()
+    const ends = clock.monotonic() + ttlMs
+    const hold: Hold = {
+      ...{ id: Buffer.from(random.bytes(16)).toString('hex'), pool, user: holder.user, resources, detached, since },
+      ...{ token: typeof token === 'number' ? token : 0, until: since + ttlMs, ends, full: ends, owner: undefined },
+    }
+    this.#take(hold)
+    if (!detached && holder.owner !== undefined) this.#own(hold, holder.owner)
+    this.#alarm.set()
+    if (typeof token !== 'number') {
+      hold.token = await token
+      // Whoever asked went meanwhile, and the hold with them.
+      if (this.#holds.get(hold.id) !== hold) throw busy(pool, resources.length)
+    }
+    this.acquired += 1
+    await store.save([holdRecord(hold)])
+    return viewOf(hold)
+  }
+
+  #take(hold: Hold): void {
+    for (const resource of hold.resources) resource.hold = hold
+    hold.pool.holds.add(hold)
+    this.#holds.set(hold.id, hold)
+    this.#holdsDue.add(hold.ends, hold)
+  }
+
+  /** Ends holds: their resources are free at once, whoever waits is served. Resolves when that is durable. */
+  async #end(holds: readonly Hold[]): Promise<void> {
+    const writes: PoolWrite[] = []
+    const pools = new Set<Pool>()
+    for (const hold of holds) {
+      if (!this.#holds.delete(hold.id)) continue
+      const { pool } = hold
+      this.#disown(hold)
+      pool.holds.delete(hold)
+      pools.add(pool)
+      for (const resource of hold.resources) {
+        resource.hold = undefined
+        if (!resource.removed) pool.putBack(resource)
+        else if (pool.resources.get(resource.id) === resource) pool.resources.delete(resource.id)
+      }
+      writes.push({ kind: 'hold', pool: pool.name, id: hold.id })
+    }
+    const saved = this.#parts.store.save(writes)
+    for (const pool of pools) {
+      this.#serve(pool)
+      if (pool.empty) this.#pools.delete(pool.name)
+    }
+    await saved
+  }
+
+  /** Hands out what is free to those who wait, in their order. */
+  #serve(pool: Pool): void {
+    for (let waiter = pool.next(); waiter !== undefined; waiter = pool.next()) waiter.serve(pool.take(waiter.count))
+  }
+
+  /** @throws NitkaError `not-found`, `forbidden` */
+  #mine({ user }: Holder, id: string): Hold {
+    const hold = this.#holds.get(id)
+    if (hold === undefined || hold.ends <= this.#parts.clock.monotonic()) {
+      throw new NitkaError('not-found', 'there is no such hold, or it has ended', { field: 'hold' })
+    }
+    if (hold.user !== user) throw new NitkaError('forbidden', 'that hold is not yours', { field: 'hold' })
+    return hold
+  }
+
+  #own(hold: Hold, owner: object): void {
+    hold.owner = owner
+    this.#owned.add(owner, hold)
+  }
+
+  #disown(hold: Hold): void {
+    if (hold.owner === undefined) return
+    this.#owned.delete(hold.owner, hold)
+    hold.owner = undefined
+  }
+
+  #sweep(): void {
+    const now = this.#parts.clock.monotonic()
+    const ended: Hold[] = []
+    for (let hold = this.#holdsDue.take(now); hold !== undefined; hold = this.#holdsDue.take(now)) ended.push(hold)
+    this.expired += ended.length
+    if (ended.length > 0) this.#end(ended).catch(this.#parts.onError)
+    for (let waiter = this.#waitersDue.take(now); waiter !== undefined; waiter = this.#waitersDue.take(now)) {
+      const { pool } = waiter
+      pool.leave(waiter)
+      waiter.refuse(busy(pool, waiter.count))
+      this.#serve(pool)
+    }
+  }
+}

@@ -1,0 +1,36 @@
+// Pools as they are stored.
+
+import { NitkaError } from '@nitka/protocol'
+import type { Booking } from './calendar.ts'
+import type { Hold, Resource } from './pool.ts'
+import type { PoolRecord, PoolRecordKind } from './pool-store.ts'
+
+export interface StoredHold {
+  readonly user: string
+  readonly resources: readonly string[]
+  readonly token: number
+  readonly since: number
+  readonly until: number
+  readonly detached: boolean
+}
+
+export type StoredBooking = Omit<Booking, 'id' | 'pool'>
+
+export function resourceRecord(pool: string, { id, data }: Resource): PoolRecord {
+  return { kind: 'resource', pool, id, value: JSON.stringify(data === undefined ? {} : { data }) }
+}
+
+export function holdRecord({ id, pool, user, resources, token, since, until, detached }: Hold): PoolRecord {
+  const stored: StoredHold = { user, resources: resources.map((one) => one.id), token, since, until, detached }
+  return { kind: 'hold', pool: pool.name, id, value: JSON.stringify(stored) }
+}
+
+export function bookingRecord({ id, pool, ...stored }: Booking): PoolRecord {
+  return { kind: 'booking', pool, id, value: JSON.stringify(stored satisfies StoredBooking) }
+}
+
+/** The value of a record, which is what this file wrote. @throws NitkaError `damaged` */
+export function readRecord<Value>({ kind, pool, id, value }: PoolRecord, expected: PoolRecordKind): Value {
+  if (kind !== expected) throw new NitkaError('damaged', `the record ${id} of the pool ${pool} is no ${expected}`)
+  return JSON.parse(value) as Value
+}

@@ -1,0 +1,104 @@
+// Cuts a stream of bytes into JSON values, each ended by a line feed or by 🦀 (U+1F980). Any fragmentation gives the same
+// values. A 🦀 inside a JSON string is part of it; a raw line feed is in no JSON string, so it always ends the value.
+
+export type Ending = '\n' | '🦀'
+
+const lineFeed = 0x0a
+const quote = 0x22
+const backslash = 0x5c
+const crab = Buffer.from('🦀')
+const [crabFirst = 0] = crab
+
+export interface SplitterListener {
+  /** One value, without its ending, as a view that is valid during the call. Empty ones are left out. */
+  value(bytes: Buffer, ending: Ending): void
+  /** The value that is coming in is larger than allowed. Nothing follows. */
+  tooLarge(): void
+}
+
+export class Splitter {
+  readonly #bytesMax: number
+  readonly #listener: SplitterListener
+  /** What came of a value in earlier chunks. */
+  #parts: Buffer[] = []
+  #partBytes = 0
+  #inString = false
+  #escaped = false
+  /** Bytes of a 🦀 that have matched. */
+  #matched = 0
+  #ended = false
+
+  constructor(bytesMax: number, listener: SplitterListener) {
+    this.#bytesMax = bytesMax
+    this.#listener = listener
+  }
+
+  /** Bytes of an unfinished value. */
+  get unfinished(): number {
+    return this.#partBytes
+  }
+
+  /** Takes the next bytes; tells the values in them. Runs over every byte once. */
+  take(chunk: Buffer): void {
+    let start = 0
+    for (let at = 0; at < chunk.length && !this.#ended; at++) {
+      const ending = this.#step(chunk[at] as number)
+      if (ending !== undefined) {
+        this.#finish(chunk, start, at + 1, ending)
+        start = at + 1
+      }
+    }
+    if (this.#ended || start === chunk.length) return
+    this.#parts.push(start === 0 ? chunk : chunk.subarray(start))
+    this.#partBytes += chunk.length - start
+    if (this.#partBytes > this.#bytesMax + crab.length) this.#refuse()
+  }
+
+  /** Takes nothing more. */
+  end(): void {
+    this.#ended = true
+    this.#parts = []
+    this.#partBytes = 0
+  }
+
+  #step(byte: number): Ending | undefined {
+    if (byte === lineFeed) return '\n'
+    if (this.#inString) {
+      if (this.#escaped) this.#escaped = false
+      else if (byte === backslash) this.#escaped = true
+      else if (byte === quote) this.#inString = false
+      return undefined
+    }
+    if (byte === quote) {
+      this.#inString = true
+      this.#matched = 0
+      return undefined
+    }
+    if (byte !== crab[this.#matched]) {
+      this.#matched = byte === crabFirst ? 1 : 0
+      return undefined
+    }
+    this.#matched += 1
+    return this.#matched === crab.length ? '🦀' : undefined
+  }
+
+  #finish(chunk: Buffer, start: number, end: number, ending: Ending): void {
+    this.#inString = false
+    this.#escaped = false
+    this.#matched = 0
+    const tail = ending === '\n' ? 1 : crab.length
+    let value = chunk.subarray(start, end)
+    if (this.#parts.length > 0) {
+      value = Buffer.concat([...this.#parts, value])
+      this.#parts = []
+      this.#partBytes = 0
+    }
+    if (value.length - tail > this.#bytesMax) return this.#refuse()
+    if (value.length > tail) this.#listener.value(value.subarray(0, value.length - tail), ending)
+  }
+
+  #refuse(): void {
+    this.end()
+    this.#listener.tooLarge()
+  }
+}

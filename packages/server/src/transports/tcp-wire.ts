@@ -1,0 +1,76 @@
+// A TCP connection as a wire.
+
+import type { Socket } from 'node:net'
+import type { CloseReason } from '@nitka/protocol'
+import type { Framing, Wire } from '../sessions/wire.ts'
+import { tcpFramings } from './tcp-framing.ts'
+
+export class TcpWire implements Wire {
+  /** Of the value that came last: what is not an answer is ended like it. */
+  framing: Framing = tcpFramings['\n']
+  readonly remoteAddress: string
+  onDrain: (() => void) | undefined
+  readonly #socket: Socket
+  #asked = 0
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.remoteAddress = socket.remoteAddress ?? ''
+    socket.on('drain', () => this.onDrain?.())
+  }
+
+  write(parts: readonly Uint8Array[], onTaken: (() => void) | undefined): void {
+    const socket = this.#socket
+    if (socket.destroyed || !socket.writable) return
+    const taken = onTaken && ((error: Error | null | undefined) => (error ? undefined : onTaken()))
+    const [first] = parts
+    if (first === undefined) {
+      if (socket.writableLength === 0) onTaken?.()
+      else socket.write('', taken)
+      return
+    }
+    // Small answers: joining them costs less than a vector of them.
+    socket.write(parts.length === 1 ? first : Buffer.concat(parts), taken)
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  get blocked(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
+  get taken(): number {
+    // As for a WebSocket: what left the process, a part of a write included.
+    const handle = (this.#socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } })._handle
+    if (handle?.bytesWritten !== undefined) return handle.bytesWritten - (handle.writeQueueSize ?? 0)
+    return this.#socket.bytesWritten - this.#socket.writableLength
+  }
+
+  get received(): number {
+    return this.#socket.bytesRead + this.#asked
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** A client need not speak while it has nothing to ask: whether it is there, the kernel asks (TCP keepalive). */
+  ping(): void {
+    this.#asked += 1
+  }
+
+  close(_reason: CloseReason, _text: string): void {
+    this.#socket.resume()
+    this.#socket.end()
+  }
+
+  terminate(): void {
+    this.#socket.destroy()
+  }
+}

@@ -1,0 +1,193 @@
+// The TCP door: takes connections on a port or a Unix socket, cuts what they send into values, and joins socket, wire,
+// session and dialect. Knows no rule of any service.
+
+import { chmodSync, readFileSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { NitkaError, toNitkaError } from '@nitka/protocol'
+import type { Admission } from '../sessions/admission.ts'
+import type { LineDialect, LineEndpoint } from '../sessions/dialect.ts'
+import type { Session } from '../sessions/session.ts'
+import type { Wire } from '../sessions/wire.ts'
+import { type Clock, sleep, type Timer } from '../world.ts'
+import { tcpFramings } from './tcp-framing.ts'
+import { type Ending, Splitter } from './tcp-splitter.ts'
+import { TcpWire } from './tcp-wire.ts'
+
+export interface TcpDoorOptions {
+  readonly clock: Clock
+  readonly endpoint: LineEndpoint
+  readonly admission: Admission
+  /** Largest value, bytes. */
+  readonly valueBytesMax: number
+  /** How long an unfinished value may take, 0: for ever. */
+  readonly unfinishedMs: number
+  /** Idle time after which the kernel asks whether the peer is there, 0: never. */
+  readonly keepAliveMs: number
+  /** How long a peer has to close after us. */
+  readonly goodbyeMs: number
+  /** Files of a certificate and its key: TLS. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly newSession: (birth: { user: string | undefined; device: string; wire: Wire }) => Session
+  readonly onMessage: (bytes: number) => void
+  readonly onError: (error: unknown, where: string) => void
+}
+
+export class TcpDoor {
+  readonly #options: TcpDoorOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #unfinished = new Map<Splitter, { since: number | undefined; readonly late: () => void }>()
+  readonly #timer: Timer
+
+  /** @throws NitkaError `invalid` the certificate cannot be read */
+  constructor(options: TcpDoorOptions) {
+    this.#options = options
+    const { tls } = options
+    const take = (socket: Socket): void => this.#take(socket)
+    // Who has said everything may still read the answers: `nc` does so.
+    const half = { allowHalfOpen: true }
+    this.#server = tls === undefined ? createServer(half, take) : createTlsServer({ ...half, ...readTls(tls) }, take)
+    this.#timer = options.clock.every(1_000, () => this.#sweep())
+  }
+
+  /** Takes connections from now on, on a port, or on a Unix socket when `host` is a path. */
+  async listen(host: string, port: number): Promise<void> {
+    const server = this.#server
+    const hints: Readonly<Record<string, string>> = {
+      EADDRINUSE: `${host.includes('/') ? host : `port ${port} on ${host}`} is in use; stop what uses it, or choose another with --socket-port or --socket-host`,
+      EACCES: `${host}:${port} may not be opened by this user`,
+      EADDRNOTAVAIL: `this machine has no address ${host}; choose another with --socket-host`,
+      ENOTFOUND: `the host ${host} is not known; choose another with --socket-host`,
+    }
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const hint = hints[error.code ?? '']
+        reject(hint === undefined ? error : new NitkaError('invalid', hint, { cause: error }))
+      })
+      if (host.includes('/')) server.listen(host, resolve)
+      else server.listen(port, host, resolve)
+    })
+    // Whoever may use the folder is the owner's choice, not everybody's.
+    if (host.includes('/')) chmodSync(host, 0o600)
+    server.on('error', (error) => this.#options.onError(error, 'tcp'))
+  }
+
+  /** The port that was given, 0 on a Unix socket. */
+  get port(): number {
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  /** Takes nobody more; resolves when the connections are gone, or after `ms`, when it ends what is left. */
+  async close(ms: number): Promise<void> {
+    this.#timer.cancel()
+    const { clock } = this.#options
+    if (this.#server.listening) this.#server.close()
+    const start = clock.monotonic()
+    while (this.#sockets.size > 0 && clock.monotonic() - start < ms) await sleep(clock, 10)
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #take(socket: Socket): void {
+    socket.on('error', ignore)
+    socket.pause()
+    this.#open(socket).catch((thrown: unknown) => {
+      const error = toNitkaError(thrown)
+      if (error.code === 'internal') this.#options.onError(thrown, 'tcp')
+      const text = JSON.stringify({ type: 'errMsgFromClient', queryIndex: 0, resultJob: { err: error.message } })
+      socket.end(`${text}\n`)
+      this.#bound(socket)
+    })
+  }
+
+  async #open(socket: Socket): Promise<void> {
+    const { admission, endpoint, newSession, keepAliveMs } = this.#options
+    admission.knock()
+    const address = socket.remoteAddress ?? ''
+    const asked = { params: {}, query: new URLSearchParams(), rpc: false }
+    const who = await admission.admit({ endpoint, asked, authorization: undefined, protocols: [], address })
+    if (socket.destroyed) return
+    socket.setNoDelay(true)
+    if (keepAliveMs > 0) socket.setKeepAlive(true, keepAliveMs)
+    const wire = new TcpWire(socket)
+    const session = newSession({ ...who, wire })
+    admission.registry.add(session)
+    this.#sockets.add(socket)
+    const dialect = endpoint.open(session)
+    session.speak(dialect)
+    this.#listen(socket, wire, session, dialect)
+  }
+
+  #listen(socket: Socket, wire: TcpWire, session: Session, dialect: LineDialect): void {
+    const { clock, valueBytesMax, onMessage } = this.#options
+    const value = (bytes: Buffer, ending: Ending): void => {
+      if (!session.listening) return
+      wire.framing = tcpFramings[ending]
+      onMessage(bytes.length)
+      session.intake.count()
+      dialect.receiveLine(bytes, wire.framing)
+    }
+    const tooLarge = (): void => {
+      dialect.refuse(new NitkaError('too-large', `a value may have at most ${valueBytesMax} bytes`))
+      session.close('tooLarge')
+      this.#bound(socket)
+    }
+    const splitter = new Splitter(valueBytesMax, { value, tooLarge })
+    const late = (): void => {
+      dialect.refuse(new NitkaError('timeout', 'a value was begun and not ended in time'))
+      session.close('policy')
+      this.#bound(socket)
+    }
+    const state: { since: number | undefined; readonly late: () => void } = { since: undefined, late }
+    this.#unfinished.set(splitter, state)
+    let clean = false
+    socket.on('data', (chunk: Buffer) => {
+      splitter.take(chunk)
+      state.since = splitter.unfinished === 0 ? undefined : (state.since ?? clock.monotonic())
+    })
+    socket.on('end', () => {
+      clean = true
+      splitter.end()
+      if (session.ended !== undefined) return
+      session.endedClean = true
+      dialect.leaving()
+      session.finish('goingAway')
+    })
+    socket.on('close', (failed: boolean) => {
+      splitter.end()
+      this.#unfinished.delete(splitter)
+      this.#sockets.delete(socket)
+      session.gone(clean && !failed)
+    })
+    socket.resume()
+  }
+
+  /** A peer that does not close after us is cut off. */
+  #bound(socket: Socket): void {
+    const timer = this.#options.clock.after(this.#options.goodbyeMs, () => socket.destroy())
+    socket.once('close', () => timer.cancel())
+  }
+
+  #sweep(): void {
+    const { clock, unfinishedMs } = this.#options
+    if (unfinishedMs === 0) return
+    const now = clock.monotonic()
+    for (const { since, late } of [...this.#unfinished.values()]) {
+      if (since !== undefined && now - since >= unfinishedMs) late()
+    }
+  }
+}
+
+/** @throws NitkaError `invalid` */
+function readTls({ cert, key }: { readonly cert: string; readonly key: string }): { cert: Buffer; key: Buffer } {
+  try {
+    return { cert: readFileSync(cert), key: readFileSync(key) }
+  } catch (error) {
+    throw new NitkaError('invalid', `the certificate cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function ignore(): void {
+  // Errors of a socket end in its `close` event, which is where they are handled.
+}
