@@ -69,13 +69,17 @@ function deadLetters(http: FastifyInstance, { tasks, who, authorize }: TaskRoute
         tags,
         summary: 'Make a task a dead letter',
         params: OneTask,
-        body: Type.Optional(Bury),
+        body: Bury,
         response: task,
       },
+      // Without a reason there need be no body.
+      preValidation: async (request) => {
+        request.body ??= {}
+      },
     },
-    async (request: FastifyRequest<{ Params: { id: string }; Body: Static<typeof Bury> | undefined }>) => {
+    async (request: FastifyRequest<{ Params: { id: string }; Body: Static<typeof Bury> }>) => {
       await permit(request, request.params.id)
-      return taskAnswer(await tasks.bury(idOf(request), request.body?.reason))
+      return taskAnswer(await tasks.bury(idOf(request), request.body.reason))
     },
   )
 }
