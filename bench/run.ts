@@ -3,10 +3,15 @@
 
 import { directRate } from './direct.ts'
 import { relayFanOut, relayLatency, roomFanOut } from './fan-out.ts'
+import { claimLatency, taskRate } from './tasks.ts'
 
 const smoke = process.argv.includes('--smoke')
 const rounds = smoke ? 1 : 3
 const seconds = smoke ? 1 : 4
+
+const tasks = smoke ? 5_000 : 100_000
+/** Not there: not a number, which every ratio of it shows. */
+const orNaN = async (rate: Promise<number | undefined>): Promise<number> => (await rate) ?? Number.NaN
 
 const variants: readonly [string, () => Promise<number>][] = [
   ['relay, deliveries/s', async () => (await relayFanOut('nitka', seconds)).perSecond],
@@ -16,6 +21,11 @@ const variants: readonly [string, () => Promise<number>][] = [
   ['ws and SQLite (on disk), messages/s', async () => (await directRate('sqlite', seconds)).perSecond],
   ['relay at 100/s, p99 ms', async () => (await relayLatency('nitka', seconds)).p99],
   ['naive ws at 100/s, p99 ms', async () => (await relayLatency('naive', seconds)).p99],
+  ['tasks (on disk), tasks/s', () => orNaN(taskRate('nitka', tasks))],
+  ['BullMQ (on disk), tasks/s', () => orNaN(taskRate('bullmq', tasks / 5))],
+  ['beanstalkd (on disk), tasks/s', () => orNaN(taskRate('beanstalkd', tasks / 5))],
+  ['BullMQ (nothing on disk), tasks/s', () => orNaN(taskRate('bullmq', tasks, false))],
+  ['beanstalkd (nothing on disk), tasks/s', () => orNaN(taskRate('beanstalkd', tasks, false))],
 ]
 
 const found = new Map<string, number[]>(variants.map(([name]) => [name, []]))
@@ -40,6 +50,16 @@ for (const [name] of variants) console.log(`${name.padEnd(40)} ${format(median(n
 const ratios: readonly [string, string, string][] = [
   ['relay / naive ws', 'relay, deliveries/s', 'naive ws, deliveries/s'],
   ['room / naive ws', 'room (on disk), deliveries/s', 'naive ws, deliveries/s'],
+  ['tasks / BullMQ, both on disk', 'tasks (on disk), tasks/s', 'BullMQ (on disk), tasks/s'],
+  ['tasks / beanstalkd, both on disk', 'tasks (on disk), tasks/s', 'beanstalkd (on disk), tasks/s'],
+  ['tasks on disk / BullMQ without', 'tasks (on disk), tasks/s', 'BullMQ (nothing on disk), tasks/s'],
+  ['tasks on disk / beanstalkd without', 'tasks (on disk), tasks/s', 'beanstalkd (nothing on disk), tasks/s'],
   ['direct / ws and SQLite', 'direct (on disk), messages/s', 'ws and SQLite (on disk), messages/s'],
 ]
 for (const [name, ours, theirs] of ratios) console.log(`${name.padEnd(40)} ${format(median(ours) / median(theirs))}`)
+for (const waiting of smoke ? [1_000] : [10_000, 100_000, 1_000_000]) {
+  const { p50, p99, perSecond } = await claimLatency(waiting + 10_000)
+  console.log(
+    `report to next batch, ${waiting} waiting: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, ${format(perSecond)} tasks/s`,
+  )
+}

@@ -25,6 +25,8 @@ function argumentsOf(kind: Kind, folder: string): string[] {
       'serve',
       '--port',
       '0',
+      '--socket-port',
+      '0',
       '--data',
       join(folder, 'data'),
       '--log-level',

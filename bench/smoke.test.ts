@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { directRate } from './direct.ts'
 import { relayFanOut, roomFanOut } from './fan-out.ts'
+import { claimLatency, taskRate } from './tasks.ts'
 
 test('the relay and its naive peer deliver every message to every receiver, once and in order', async () => {
   assert.ok((await relayFanOut('nitka', 0.5)).perSecond > 0)
@@ -17,4 +18,10 @@ test('a room delivers every message that it confirmed to every receiver, once an
 test('direct messages are confirmed and delivered, each once', async () => {
   assert.ok((await directRate('nitka', 0.5)).perSecond > 0)
   assert.ok((await directRate('sqlite', 0.5)).perSecond > 0)
+})
+
+test('tasks are handed out and settled, each once; peers that are not installed are left out', async () => {
+  assert.ok(((await taskRate('nitka', 2_000)) ?? 0) > 0)
+  for (const peer of ['beanstalkd'] as const) assert.notEqual(await taskRate(peer, 500), 0)
+  assert.ok((await claimLatency(12_000)).perSecond > 0)
 })
