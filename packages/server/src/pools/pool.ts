@@ -134,6 +134,11 @@ export class Pool {
     this.#free = free
   }
 
+  /** A free resource is held from now on: as the store says. */
+  occupy(resource: Resource): void {
+    if (this.resources.get(resource.id) === resource) this.#freeCount -= 1
+  }
+
   wait(waiter: Waiter): void {
     this.#waiting.push(waiter)
   }

@@ -274,6 +274,7 @@ export class Pools {
       const ends = clock.monotonic() + Math.max(0, stored.until - clock.now())
       const resources = stored.resources.map((id) => pool.resources.get(id) ?? removedResource(id))
       const hold: Hold = { ...stored, id: record.id, pool, resources, ends, full: ends, owner: undefined }
+      for (const resource of resources) pool.occupy(resource)
       this.#take(hold)
     }
     this.#alarm.set()

@@ -25,7 +25,16 @@ function pieces(bytes: Buffer, ends: readonly number[]): Buffer[] {
 }
 
 const anyJson = fc.json({ stringUnit: 'binary' }).map((text) => (text.includes('\n') ? '"x"' : text))
-const odd = fc.constantFrom('"🦀"', '{"a":"\\"🦀\\\\","b":[1]}', '"\\\\"', '{"crab":"🦀🦀"}', '"\ud83e"', '{}', '"🦂"', '[1,2]')
+const odd = fc.constantFrom(
+  '"🦀"',
+  '{"a":"\\"🦀\\\\","b":[1]}',
+  '"\\\\"',
+  '{"crab":"🦀🦀"}',
+  '"\ud83e"',
+  '{}',
+  '"🦂"',
+  '[1,2]',
+)
 
 test('any fragmentation of any values, with either ending each, gives the same values', () => {
   fc.assert(
@@ -43,7 +52,9 @@ test('any fragmentation of any values, with either ending each, gives the same v
 })
 
 test('random bytes never throw, and any fragmentation of them says the same', () => {
-  const bytes = fc.array(fc.oneof(fc.nat(255), fc.constantFrom(0x0a, 0x22, 0x5c, 0xf0, 0x9f, 0xa6, 0x80, 0)), { maxLength: 200 })
+  const bytes = fc.array(fc.oneof(fc.nat(255), fc.constantFrom(0x0a, 0x22, 0x5c, 0xf0, 0x9f, 0xa6, 0x80, 0)), {
+    maxLength: 200,
+  })
   fc.assert(
     fc.property(bytes, fc.array(fc.nat(200), { maxLength: 20 }), (list, ends) => {
       const all = Buffer.from(list)
@@ -51,6 +62,23 @@ test('random bytes never throw, and any fragmentation of them says the same', ()
     }),
     { numRuns: 3_000 },
   )
+})
+
+test('while its listener is not ready no value comes, and then the next one', () => {
+  const found: string[] = []
+  let ready = false
+  const splitter = new Splitter(100, {
+    value: (bytes) => found.push(bytes.toString()),
+    tooLarge: () => assert.fail(),
+    ready: () => ready,
+  })
+  splitter.take(Buffer.from('1\n2\n3\n4'))
+  assert.deepEqual(found, ['1'])
+  splitter.goOn()
+  assert.deepEqual(found, ['1', '2'])
+  ready = true
+  splitter.take(Buffer.from('5\n'))
+  assert.deepEqual(found, ['1', '2', '3', '45'])
 })
 
 test('a line feed ends a value wherever it stands, a 🦀 only outside a string', () => {

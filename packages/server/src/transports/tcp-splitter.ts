@@ -8,12 +8,15 @@ const quote = 0x22
 const backslash = 0x5c
 const crab = Buffer.from('🦀')
 const [crabFirst = 0] = crab
+const nothing = Buffer.alloc(0)
 
 export interface SplitterListener {
   /** One value, without its ending, as a view that is valid during the call. Empty ones are left out. */
   value(bytes: Buffer, ending: Ending): void
   /** The value that is coming in is larger than allowed. Nothing follows. */
   tooLarge(): void
+  /** Whether the next value may come. Asked after each. Absent: always. */
+  ready?(): boolean
 }
 
 export class Splitter {
@@ -27,6 +30,8 @@ export class Splitter {
   /** Bytes of a 🦀 that have matched. */
   #matched = 0
   #ended = false
+  /** What is not cut yet, because the listener was not ready. */
+  #rest: Buffer | undefined
 
   constructor(bytesMax: number, listener: SplitterListener) {
     this.#bytesMax = bytesMax
@@ -39,13 +44,18 @@ export class Splitter {
   }
 
   /** Takes the next bytes; tells the values in them. Runs over every byte once. */
-  take(chunk: Buffer): void {
+  take(bytes: Buffer): void {
+    const chunk = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes])
+    this.#rest = undefined
     let start = 0
     for (let at = 0; at < chunk.length && !this.#ended; at++) {
       const ending = this.#step(chunk[at] as number)
-      if (ending !== undefined) {
-        this.#finish(chunk, start, at + 1, ending)
-        start = at + 1
+      if (ending === undefined) continue
+      this.#finish(chunk, start, at + 1, ending)
+      start = at + 1
+      if (start < chunk.length && this.#listener.ready?.() === false) {
+        this.#rest = chunk.subarray(start)
+        return
       }
     }
     if (this.#ended || start === chunk.length) return
@@ -54,9 +64,15 @@ export class Splitter {
     if (this.#partBytes > this.#bytesMax + crab.length) this.#refuse()
   }
 
+  /** The listener is ready again. */
+  goOn(): void {
+    if (this.#rest !== undefined) this.take(nothing)
+  }
+
   /** Takes nothing more. */
   end(): void {
     this.#ended = true
+    this.#rest = undefined
     this.#parts = []
     this.#partBytes = 0
   }

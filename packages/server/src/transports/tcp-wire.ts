@@ -10,6 +10,9 @@ export class TcpWire implements Wire {
   framing: Framing = tcpFramings['\n']
   readonly remoteAddress: string
   onDrain: (() => void) | undefined
+  /** Told before reading goes on: what was read already comes first, and may stop it again. */
+  onResume: (() => void) | undefined
+  paused = false
   readonly #socket: Socket
   #asked = 0
 
@@ -53,11 +56,14 @@ export class TcpWire implements Wire {
   }
 
   pause(): void {
+    this.paused = true
     this.#socket.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    this.paused = false
+    this.onResume?.()
+    if (!this.paused) this.#socket.resume()
   }
 
   /** A client need not speak while it has nothing to ask: whether it is there, the kernel asks (TCP keepalive). */

@@ -133,7 +133,8 @@ export class TcpDoor {
       session.close('tooLarge')
       this.#bound(socket)
     }
-    const splitter = new Splitter(valueBytesMax, { value, tooLarge })
+    const splitter = new Splitter(valueBytesMax, { value, tooLarge, ready: () => !wire.paused })
+    wire.onResume = () => splitter.goOn()
     const late = (): void => {
       dialect.refuse(new NitkaError('timeout', 'a value was begun and not ended in time'))
       session.close('policy')

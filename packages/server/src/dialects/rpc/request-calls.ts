@@ -23,10 +23,11 @@ export class RpcRequests {
 
   ask({ session, services }: RpcContext, type: string, payload: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      let asked: Asked | undefined
       let answered = false
-      const asked = services.requests.ask({ type, payload, user: session.user }, (outcome) => {
+      asked = services.requests.ask({ type, payload, user: session.user }, (outcome) => {
         answered = true
-        this.#asked.delete(asked)
+        if (asked !== undefined) this.#asked.delete(asked)
         if ('error' in outcome) reject(outcome.error)
         else resolve(outcome.result)
       })
