@@ -9,7 +9,7 @@ import { Grouped } from './grouped.ts'
 import { busy, type HoldView, viewOf } from './hold-view.ts'
 import { type Hold, Pool, type Resource, removedResource, type Waiter } from './pool.ts'
 import type { PoolStore, PoolWrite } from './pool-store.ts'
-import { holdRecord, readRecord, resourceRecord, type StoredHold } from './records.ts'
+import { holdRecord, readRecord, resourceRecord, storedHolds } from './records.ts'
 import { TokenSource } from './token-source.ts'
 
 export interface PoolsOptions {
@@ -267,15 +267,12 @@ export class Pools {
       const { data } = readRecord<{ data?: unknown }>(record, 'resource')
       this.#poolOf(record.pool).add(record.id, data)
     }
-    for (const record of records) {
-      if (record.kind !== 'hold') continue
-      const stored = readRecord<StoredHold>(record, 'hold')
-      const pool = this.#poolOf(record.pool)
+    for (const { id, pool: name, ...stored } of storedHolds(records)) {
+      const pool = this.#poolOf(name)
       const ends = clock.monotonic() + Math.max(0, stored.until - clock.now())
-      const resources = stored.resources.map((id) => pool.resources.get(id) ?? removedResource(id))
-      const hold: Hold = { ...stored, id: record.id, pool, resources, ends, full: ends, owner: undefined }
+      const resources = stored.resources.map((resource) => pool.resources.get(resource) ?? removedResource(resource))
       for (const resource of resources) pool.occupy(resource)
-      this.#take(hold)
+      this.#take({ ...stored, id, pool, resources, ends, full: ends, owner: undefined })
     }
     this.#alarm.set()
   }

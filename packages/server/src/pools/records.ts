@@ -5,7 +5,7 @@ import type { Booking } from './calendar.ts'
 import type { Hold, Resource } from './pool.ts'
 import type { PoolRecord, PoolRecordKind } from './pool-store.ts'
 
-export interface StoredHold {
+interface StoredHold {
   readonly user: string
   readonly resources: readonly string[]
   readonly token: number
@@ -27,6 +27,18 @@ export function holdRecord({ id, pool, user, resources, token, since, until, det
 
 export function bookingRecord({ id, pool, ...stored }: Booking): PoolRecord {
   return { kind: 'booking', pool, id, value: JSON.stringify(stored satisfies StoredBooking) }
+}
+
+/** The holds among the records, in the order in which they were taken. @throws NitkaError `damaged` */
+export function storedHolds(
+  records: readonly PoolRecord[],
+): (StoredHold & { readonly id: string; readonly pool: string })[] {
+  const holds = records.filter(({ kind }) => kind === 'hold')
+  const stored = holds.map((record) => {
+    const { id, pool } = record
+    return { ...readRecord<StoredHold>(record, 'hold'), id, pool }
+  })
+  return stored.sort((a, b) => a.token - b.token)
 }
 
 /** The value of a record, which is what this file wrote. @throws NitkaError `damaged` */
