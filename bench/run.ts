@@ -3,12 +3,15 @@
 
 import { directRate } from './direct.ts'
 import { relayFanOut, relayLatency, roomFanOut } from './fan-out.ts'
+import { holdRate, requestRate } from './requests.ts'
 import { claimLatency, taskRate } from './tasks.ts'
 
 const smoke = process.argv.includes('--smoke')
 const rounds = smoke ? 1 : 3
 const seconds = smoke ? 1 : 4
 
+const one = { connections: 1, inFlight: 64 }
+const many = { connections: 100, inFlight: 8 }
 const tasks = smoke ? 5_000 : 100_000
 /** Not there: not a number, which every ratio of it shows. */
 const orNaN = async (rate: Promise<number | undefined>): Promise<number> => (await rate) ?? Number.NaN
@@ -21,6 +24,14 @@ const variants: readonly [string, () => Promise<number>][] = [
   ['ws and SQLite (on disk), messages/s', async () => (await directRate('sqlite', seconds)).perSecond],
   ['relay at 100/s, p99 ms', async () => (await relayLatency('nitka', seconds)).p99],
   ['naive ws at 100/s, p99 ms', async () => (await relayLatency('naive', seconds)).p99],
+  ['requests, 1 × 64, round trips/s', () => orNaN(requestRate('nitka', seconds, one))],
+  ['raw echo, 1 × 64, round trips/s', () => orNaN(requestRate('echo', seconds, one))],
+  ['NATS, 1 × 64, round trips/s', () => orNaN(requestRate('nats', seconds, one))],
+  ['requests, 100 × 8, round trips/s', () => orNaN(requestRate('nitka', seconds, many))],
+  ['raw echo, 100 × 8, round trips/s', () => orNaN(requestRate('echo', seconds, many))],
+  ['NATS, 100 × 8, round trips/s', () => orNaN(requestRate('nats', seconds, many))],
+  ['holds (on disk), acquire and release/s', () => holdRate('disk', seconds)],
+  ['holds (relaxed), acquire and release/s', () => holdRate('relaxed', seconds)],
   ['tasks (on disk), tasks/s', () => orNaN(taskRate('nitka', tasks))],
   ['BullMQ (on disk), tasks/s', () => orNaN(taskRate('bullmq', tasks / 5))],
   ['beanstalkd (on disk), tasks/s', () => orNaN(taskRate('beanstalkd', tasks / 5))],
@@ -54,6 +65,10 @@ const ratios: readonly [string, string, string][] = [
   ['tasks / beanstalkd, both on disk', 'tasks (on disk), tasks/s', 'beanstalkd (on disk), tasks/s'],
   ['tasks on disk / BullMQ without', 'tasks (on disk), tasks/s', 'BullMQ (nothing on disk), tasks/s'],
   ['tasks on disk / beanstalkd without', 'tasks (on disk), tasks/s', 'beanstalkd (nothing on disk), tasks/s'],
+  ['requests / raw echo, 1 × 64', 'requests, 1 × 64, round trips/s', 'raw echo, 1 × 64, round trips/s'],
+  ['requests / NATS, 1 × 64', 'requests, 1 × 64, round trips/s', 'NATS, 1 × 64, round trips/s'],
+  ['requests / raw echo, 100 × 8', 'requests, 100 × 8, round trips/s', 'raw echo, 100 × 8, round trips/s'],
+  ['requests / NATS, 100 × 8', 'requests, 100 × 8, round trips/s', 'NATS, 100 × 8, round trips/s'],
   ['direct / ws and SQLite', 'direct (on disk), messages/s', 'ws and SQLite (on disk), messages/s'],
 ]
 for (const [name, ours, theirs] of ratios) console.log(`${name.padEnd(40)} ${format(median(ours) / median(theirs))}`)

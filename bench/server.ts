@@ -6,10 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export type Kind = 'nitka' | 'naive' | 'sqlite'
+export type Kind = 'nitka' | 'naive' | 'sqlite' | 'echo'
 
 export interface Running {
   readonly url: URL
+  /** Where requests are taken. */
+  readonly tcp: URL
   stop(): Promise<void>
 }
 
@@ -18,7 +20,7 @@ const pinned = spawnSync('taskset', ['-c', '0', 'true']).status === 0
 const main = new URL('../packages/server/src/main.ts', import.meta.url).pathname
 const limits = ['--rate', '0', '--connections-per-user', '0', '--unanswered', '256', '--members-per-room', '0']
 
-function argumentsOf(kind: Kind, folder: string): string[] {
+function argumentsOf(kind: Kind, folder: string, flags: readonly string[]): string[] {
   if (kind === 'nitka') {
     return [
       main,
@@ -33,35 +35,40 @@ function argumentsOf(kind: Kind, folder: string): string[] {
       'fatal',
       '--reserve-bytes',
       '0',
+      '--executors',
+      new URL('servers/executors.ts', import.meta.url).pathname,
       ...limits,
+      ...flags,
     ]
   }
   return [new URL(`servers/${kind}.ts`, import.meta.url).pathname, folder]
 }
 
 /** Starts it and waits until it listens. */
-export async function startServer(kind: Kind): Promise<Running> {
+export async function startServer(kind: Kind, flags: readonly string[] = []): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'nitka-bench-'))
-  const args = argumentsOf(kind, folder)
+  const args = argumentsOf(kind, folder, flags)
   const [program = '', ...rest] = pinned
     ? ['taskset', '-c', '0', process.execPath, ...args]
     : [process.execPath, ...args]
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const url = await listening(child)
+  const { url, tcp } = await listening(child)
   const stop = async (): Promise<void> => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     rmSync(folder, { recursive: true, force: true })
   }
-  return { url, stop }
+  return { url, tcp, stop }
 }
 
-async function listening(child: ChildProcess): Promise<URL> {
+async function listening(child: ChildProcess): Promise<{ url: URL; tcp: URL }> {
   let text = ''
   for await (const chunk of child.stdout ?? []) {
     text += String(chunk)
-    const found = /listens at (\S+)/.exec(text)?.[1]
-    if (found !== undefined) return new URL(found)
+    const url = /listens at (\S+)/.exec(text)?.[1]
+    const tcp = /over TCP at (\S+)/.exec(text)?.[1]
+    if (url === undefined || (text.startsWith('nitka') && tcp === undefined)) continue
+    return { url: new URL(url), tcp: new URL(tcp === undefined ? url : `tcp://${tcp}`) }
   }
   throw new Error(`the server ended before it listened: ${text}`)
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { directRate } from './direct.ts'
 import { relayFanOut, roomFanOut } from './fan-out.ts'
+import { holdRate, requestRate } from './requests.ts'
 import { claimLatency, taskRate } from './tasks.ts'
 
 test('the relay and its naive peer deliver every message to every receiver, once and in order', async () => {
@@ -24,4 +25,11 @@ test('tasks are handed out and settled, each once; peers that are not installed 
   assert.ok(((await taskRate('nitka', 2_000)) ?? 0) > 0)
   for (const peer of ['beanstalkd'] as const) assert.notEqual(await taskRate(peer, 500), 0)
   assert.ok((await claimLatency(12_000)).perSecond > 0)
+})
+
+test('every request gets its own answer, and every hold is given back', async () => {
+  for (const kind of ['nitka', 'echo'] as const) {
+    assert.ok(((await requestRate(kind, 0.3, { connections: 3, inFlight: 4 })) ?? 0) > 0)
+  }
+  assert.ok((await holdRate('disk', 0.3)) > 0)
 })

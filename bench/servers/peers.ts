@@ -7,7 +7,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export type Peer = 'redis' | 'beanstalkd'
+export type Peer = 'redis' | 'beanstalkd' | 'nats'
 
 export interface RunningPeer {
   readonly port: number
@@ -18,9 +18,13 @@ const pinned = spawnSync('taskset', ['-c', '0', 'true']).status === 0
 
 /** Whether the program is installed. */
 export function installed(peer: Peer): boolean {
-  return (
-    spawnSync(peer === 'redis' ? 'redis-server' : 'beanstalkd', [peer === 'redis' ? '--version' : '-v']).status === 0
-  )
+  const programs = {
+    redis: ['redis-server', '--version'],
+    beanstalkd: ['beanstalkd', '-v'],
+    nats: ['nats-server', '-v'],
+  }
+  const [program = '', flag = ''] = programs[peer]
+  return spawnSync(program, [flag]).status === 0
 }
 
 /** @param durable every change is on disk before it is confirmed; otherwise nothing is on disk */
@@ -30,6 +34,7 @@ export async function startPeer(peer: Peer, durable: boolean): Promise<RunningPe
   const redis = ['redis-server', '--port', `${port}`, '--dir', folder, '--save', '', '--loglevel', 'warning']
   const [program = '', ...args] = {
     redis: [...redis, ...(durable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [])],
+    nats: ['nats-server', '-a', '127.0.0.1', '-p', `${port}`],
     beanstalkd: ['beanstalkd', '-l', '127.0.0.1', '-p', `${port}`, ...(durable ? ['-b', folder, '-f', '0'] : [])],
   }[peer]
   const child: ChildProcess = pinned

@@ -1,9 +1,9 @@
 // The TCP port: requests in the plain dialect, and everything in the rpc dialect, told apart value by value.
 
-import { isObject, NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
+import { isObject, type NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
 import type { LineDialect, LineEndpoint } from '../sessions/dialect.ts'
 import type { Session } from '../sessions/session.ts'
-import type { Framing } from '../sessions/wire.ts'
+import type { LineFraming } from '../sessions/wire.ts'
 import { PlainRequests } from './plain/requests.ts'
 import type { RpcServices } from './rpc/context.ts'
 import { Rpc } from './rpc/rpc.ts'
@@ -24,13 +24,13 @@ class TcpDialect implements LineDialect {
     this.#plain = new PlainRequests(session, services)
   }
 
-  receiveLine(bytes: Buffer, framing: Framing): void {
+  receiveLine(bytes: Buffer, framing: LineFraming): void {
     let value: unknown
     try {
       value = parseJson(bytes.toString(), keysMax)
     } catch (thrown) {
       // Whatever speaks another protocol, a web page for one, gets no second try.
-      this.refuse(toNitkaError(thrown), framing)
+      this.refuseLine(toNitkaError(thrown), framing)
       return this.#session.close('policy')
     }
     if (!isObject(value) || value.jsonrpc !== '2.0') return this.#plain.receiveValue(value, bytes.length, framing)
@@ -38,15 +38,7 @@ class TcpDialect implements LineDialect {
     this.#rpc.receiveValue(value, bytes.length)
   }
 
-  receiveText(text: Buffer): void {
-    this.receiveLine(text, this.#session.wire.framing)
-  }
-
-  receiveBinary(): void {
-    this.refuse(new NitkaError('invalid', 'not JSON'))
-  }
-
-  refuse(error: NitkaError, framing: Framing = this.#session.wire.framing): void {
+  refuseLine(error: NitkaError, framing: LineFraming): void {
     if (this.#rpc === undefined) this.#plain.refuse(error, framing)
     else this.#rpc.refuse(error)
   }

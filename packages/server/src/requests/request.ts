@@ -38,13 +38,29 @@ export class Request implements RequestContext {
   /** Whoever asked is gone. */
   dropped = false
   #abort: AbortController | undefined
+  readonly #drop: (request: Request) => void
 
-  constructor(question: Question, queuedAt: number, answer: (outcome: Outcome) => void) {
+  constructor(
+    question: Question,
+    queuedAt: number,
+    tell: { answer: (outcome: Outcome) => void; drop: (request: Request) => void },
+  ) {
     this.type = question.type
     this.payload = question.payload
     this.user = question.user
     this.queuedAt = queuedAt
-    this.answer = answer
+    this.answer = tell.answer
+    this.#drop = tell.drop
+  }
+
+  /** Whether it has not begun. */
+  get waiting(): boolean {
+    return this.startedAt === undefined && this.answer !== undefined
+  }
+
+  /** Nobody wants the answer any more. */
+  drop(): void {
+    this.#drop(this)
   }
 
   /** Made when it is asked for: most executors do not. */

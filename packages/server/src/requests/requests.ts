@@ -106,14 +106,9 @@ export class Requests {
       answer({ error: refusal ?? noExecutor(question.type) })
       return nothing
     }
-    const request = new Request(question, this.#clock.monotonic(), answer)
+    const request = new Request(question, this.#clock.monotonic(), { answer, drop: queue.drop })
     queue.push(request)
-    return {
-      get waiting() {
-        return request.startedAt === undefined
-      },
-      drop: () => queue.drop(request),
-    }
+    return request
   }
 
   /** Asks and waits. @throws NitkaError what the executor threw, or why nobody answered */

@@ -73,7 +73,7 @@ export class TypeQueue {
   }
 
   /** Whoever asked is gone: what waits is dropped, what runs runs to its end. */
-  drop(request: Request): void {
+  readonly drop = (request: Request): void => {
     if (request.answer === undefined) return
     request.answer = undefined
     this.counters.dropped += 1

@@ -2,25 +2,31 @@
 
 import type { NitkaError } from '@nitka/protocol'
 import type { Session } from './session.ts'
-import type { Framing } from './wire.ts'
+import type { LineFraming } from './wire.ts'
 
-export interface Dialect {
-  /** One text message. Must not throw. `text` may be a view of a read buffer: what is kept is copied or parsed. */
-  receiveText(text: Buffer): void
-  /** One binary message. */
-  receiveBinary(data: Buffer): void
-  /** A message over the size limit that the transport still took whole: `bytes` long. */
-  refuse(error: NitkaError): void
+/** What a session tells its dialect. */
+export interface Speaker {
   /** The server drains: the client should be gone in `afterMs`. */
   draining(afterMs: number): void
   /** The connection ended; nothing can be written. */
   closed(): void
 }
 
+export interface Dialect extends Speaker {
+  /** One text message. Must not throw. `text` may be a view of a read buffer: what is kept is copied or parsed. */
+  receiveText(text: Buffer): void
+  /** One binary message. */
+  receiveBinary(data: Buffer): void
+  /** A message over the size limit that the transport still took whole: `bytes` long. */
+  refuse(error: NitkaError): void
+}
+
 /** A dialect of values that are each ended in a way of their own. */
-export interface LineDialect extends Dialect {
+export interface LineDialect extends Speaker {
   /** One value. Must not throw. `value` is a view of a read buffer. Answers to it go in its framing. */
-  receiveLine(value: Buffer, framing: Framing): void
+  receiveLine(value: Buffer, framing: LineFraming): void
+  /** A value that the transport did not take. */
+  refuseLine(error: NitkaError, framing: LineFraming): void
   /** The peer will send nothing more: what waits for its turn is dropped, what runs may still be answered. */
   leaving(): void
 }
@@ -53,4 +59,10 @@ export interface EndpointRequest {
   readonly query: URLSearchParams
   /** True: the client said at the upgrade that it will speak rpc. */
   readonly rpc: boolean
+}
+
+/** A path of streams that only the server writes to. */
+export interface StreamEndpoint extends Omit<Endpoint, 'open'> {
+  readonly doc: string
+  open(session: Session, request: EndpointRequest): Speaker
 }

@@ -5,7 +5,7 @@ import { type CloseReason, closeCodes } from '@nitka/protocol'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Recipient } from '../fanout/recipient.ts'
 import type { Clock } from '../world.ts'
-import type { Dialect } from './dialect.ts'
+import type { Speaker } from './dialect.ts'
 import { Intake, type IntakeLimits } from './intake.ts'
 import { Outbox } from './outbox.ts'
 import type { Framing, Wire } from './wire.ts'
@@ -30,7 +30,7 @@ export class Session implements Recipient {
   /** Told once when it ends. */
   onEnd: ((session: Session) => void) | undefined
   #user: string | undefined
-  #dialect: Dialect | undefined
+  #dialect: Speaker | undefined
   #finishing = false
   readonly #outbox: Outbox
   readonly #clock: Clock
@@ -67,11 +67,11 @@ export class Session implements Recipient {
     this.#user = user
   }
 
-  get dialect(): Dialect | undefined {
+  get dialect(): Speaker | undefined {
     return this.#dialect
   }
 
-  speak(dialect: Dialect): void {
+  speak(dialect: Speaker): void {
     this.#dialect = dialect
   }
 
@@ -97,7 +97,12 @@ export class Session implements Recipient {
 
   /** Queues one text message to this connection alone: a reply, an error. `framing`: when it is not the wire's. */
   reply(text: string, framing: Framing = this.wire.framing): void {
-    this.#outbox.pushReply(framing.text(text))
+    this.replyBytes(framing.text(text))
+  }
+
+  /** Queues answers that are bytes already. */
+  replyBytes(bytes: Uint8Array): void {
+    this.#outbox.pushReply(bytes)
     if (!this.#outbox.hasRoom) this.intake.outboxFull()
   }
 

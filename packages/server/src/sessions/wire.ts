@@ -14,6 +14,12 @@ export interface Framing {
   }
 }
 
+/** A framing of values that are each ended in one way. */
+export interface LineFraming extends Framing {
+  /** Many values, for one receiver. */
+  lines(texts: readonly string[]): Uint8Array
+}
+
 export interface Wire {
   readonly framing: Framing
   /** Who is at the other end, for limits and log lines. */

@@ -4,7 +4,7 @@
 import { NitkaError } from '@nitka/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Admission } from '../sessions/admission.ts'
-import type { Endpoint, EndpointRequest } from '../sessions/dialect.ts'
+import type { EndpointRequest, StreamEndpoint } from '../sessions/dialect.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Wire } from '../sessions/wire.ts'
 import type { Clock } from '../world.ts'
@@ -12,7 +12,7 @@ import { SseWire } from './sse-wire.ts'
 
 export interface SseDoorOptions {
   readonly clock: Clock
-  readonly endpoints: readonly (Endpoint & { readonly doc: string })[]
+  readonly endpoints: readonly StreamEndpoint[]
   readonly admission: Admission
   /** Time between comments, so that nothing on the way takes the stream for dead. */
   readonly commentMs: number
@@ -50,7 +50,7 @@ export class SseDoor {
     }
   }
 
-  async #take(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  async #take(endpoint: StreamEndpoint, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { admission, streamsPerUserMax } = this.#options
     admission.knock()
     const query = new URLSearchParams(request.url.split('?')[1] ?? '')
@@ -69,7 +69,7 @@ export class SseDoor {
   }
 
   #open(
-    endpoint: Endpoint,
+    endpoint: StreamEndpoint,
     asked: EndpointRequest,
     who: { readonly user: string | undefined; readonly device: string },
     reply: FastifyReply,

@@ -1,9 +1,9 @@
 // Values on a TCP connection, each ended as its client ends them. One framing an ending.
 
-import type { Framing } from '../sessions/wire.ts'
+import type { LineFraming } from '../sessions/wire.ts'
 import type { Ending } from './tcp-splitter.ts'
 
-function framing(ending: Ending): Framing {
+function framing(ending: Ending): LineFraming {
   // Clients that end values by 🦀 may look for it anywhere: in JSON it can be written without standing there.
   const escaped = (text: string): string =>
     ending === '🦀' && text.includes('🦀') ? text.replaceAll('🦀', '\\ud83e\\udd80') : text
@@ -14,6 +14,7 @@ function framing(ending: Ending): Framing {
   }
   return {
     text: (text) => Buffer.from(escaped(text) + ending),
+    lines: (texts) => Buffer.from(texts.map(escaped).join(ending) + ending),
     texts: joined,
     payloads: (payloads) =>
       joined(
@@ -25,4 +26,4 @@ function framing(ending: Ending): Framing {
   }
 }
 
-export const tcpFramings: Readonly<Record<Ending, Framing>> = { '\n': framing('\n'), '🦀': framing('🦀') }
+export const tcpFramings: Readonly<Record<Ending, LineFraming>> = { '\n': framing('\n'), '🦀': framing('🦀') }

@@ -30,6 +30,8 @@ export class Splitter {
   /** Bytes of a 🦀 that have matched. */
   #matched = 0
   #ended = false
+  /** How the value that was just read is ended. */
+  #found: Ending | undefined
   /** What is not cut yet, because the listener was not ready. */
   #rest: Buffer | undefined
 
@@ -48,11 +50,14 @@ export class Splitter {
     const chunk = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes])
     this.#rest = undefined
     let start = 0
-    for (let at = 0; at < chunk.length && !this.#ended; at++) {
-      const ending = this.#step(chunk[at] as number)
+    let at = 0
+    while (at < chunk.length && !this.#ended) {
+      at = this.#inString ? this.#throughString(chunk, at) : this.#toEnding(chunk, at)
+      const ending = this.#found
       if (ending === undefined) continue
-      this.#finish(chunk, start, at + 1, ending)
-      start = at + 1
+      this.#found = undefined
+      this.#finish(chunk, start, at, ending)
+      start = at
       if (start < chunk.length && this.#listener.ready?.() === false) {
         this.#rest = chunk.subarray(start)
         return
@@ -77,25 +82,51 @@ export class Splitter {
     this.#partBytes = 0
   }
 
-  #step(byte: number): Ending | undefined {
-    if (byte === lineFeed) return '\n'
-    if (this.#inString) {
-      if (this.#escaped) this.#escaped = false
-      else if (byte === backslash) this.#escaped = true
-      else if (byte === quote) this.#inString = false
-      return undefined
+  /** Reads outside strings, up to an ending or the begin of a string. Gives where it stopped. */
+  #toEnding(chunk: Buffer, from: number): number {
+    let matched = this.#matched
+    for (let at = from; at < chunk.length; at++) {
+      const byte = chunk[at]
+      if (byte === lineFeed) {
+        this.#found = '\n'
+        return at + 1
+      }
+      if (byte === quote) {
+        this.#inString = true
+        this.#matched = 0
+        return at + 1
+      }
+      if (matched === 0 && byte !== crabFirst) continue
+      if (byte === crab[matched]) matched += 1
+      else matched = byte === crabFirst ? 1 : 0
+      if (matched === crab.length) {
+        this.#found = '🦀'
+        return at + 1
+      }
     }
-    if (byte === quote) {
-      this.#inString = true
-      this.#matched = 0
-      return undefined
+    this.#matched = matched
+    return chunk.length
+  }
+
+  /** Reads inside a string, up to its end or a line feed. */
+  #throughString(chunk: Buffer, from: number): number {
+    let escaped = this.#escaped
+    for (let at = from; at < chunk.length; at++) {
+      const byte = chunk[at]
+      if (byte === lineFeed) {
+        this.#found = '\n'
+        return at + 1
+      }
+      if (escaped) escaped = false
+      else if (byte === backslash) escaped = true
+      else if (byte === quote) {
+        this.#inString = false
+        this.#escaped = false
+        return at + 1
+      }
     }
-    if (byte !== crab[this.#matched]) {
-      this.#matched = byte === crabFirst ? 1 : 0
-      return undefined
-    }
-    this.#matched += 1
-    return this.#matched === crab.length ? '🦀' : undefined
+    this.#escaped = escaped
+    return chunk.length
   }
 
   #finish(chunk: Buffer, start: number, end: number, ending: Ending): void {

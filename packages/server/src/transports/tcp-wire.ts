@@ -2,12 +2,12 @@
 
 import type { Socket } from 'node:net'
 import type { CloseReason } from '@nitka/protocol'
-import type { Framing, Wire } from '../sessions/wire.ts'
+import type { LineFraming, Wire } from '../sessions/wire.ts'
 import { tcpFramings } from './tcp-framing.ts'
 
 export class TcpWire implements Wire {
   /** Of the value that came last: what is not an answer is ended like it. */
-  framing: Framing = tcpFramings['\n']
+  framing: LineFraming = tcpFramings['\n']
   readonly remoteAddress: string
   onDrain: (() => void) | undefined
   /** Told before reading goes on: what was read already comes first, and may stop it again. */

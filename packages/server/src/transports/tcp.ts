@@ -129,14 +129,15 @@ export class TcpDoor {
       dialect.receiveLine(bytes, wire.framing)
     }
     const tooLarge = (): void => {
-      dialect.refuse(new NitkaError('too-large', `a value may have at most ${valueBytesMax} bytes`))
+      const error = new NitkaError('too-large', `a value may have at most ${valueBytesMax} bytes`)
+      dialect.refuseLine(error, wire.framing)
       session.close('tooLarge')
       this.#bound(socket)
     }
     const splitter = new Splitter(valueBytesMax, { value, tooLarge, ready: () => !wire.paused })
     wire.onResume = () => splitter.goOn()
     const late = (): void => {
-      dialect.refuse(new NitkaError('timeout', 'a value was begun and not ended in time'))
+      dialect.refuseLine(new NitkaError('timeout', 'a value was begun and not ended in time'), wire.framing)
       session.close('policy')
       this.#bound(socket)
     }

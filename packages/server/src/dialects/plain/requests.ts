@@ -7,31 +7,29 @@ import type { Outcome } from '../../requests/request.ts'
 import type { Asked } from '../../requests/requests.ts'
 import { type Action, Permits } from '../../sessions/auth.ts'
 import type { Session } from '../../sessions/session.ts'
-import type { Framing } from '../../sessions/wire.ts'
+import type { LineFraming } from '../../sessions/wire.ts'
 import type { RpcServices } from '../rpc/context.ts'
+import { LineReplies } from './line-replies.ts'
 import { resultText } from './result-text.ts'
-
-/** A request that is not answered yet. */
-interface Open {
-  asked: Asked | undefined
-  readonly bytes: number
-}
 
 export class PlainRequests {
   readonly #session: Session
   readonly #services: RpcServices
   readonly #permits: Permits
-  readonly #open = new Set<Open>()
+  /** Those that are not answered, with their sizes. */
+  readonly #open = new Map<Asked, number>()
+  readonly #replies: LineReplies
   #pings = 0
 
   constructor(session: Session, services: RpcServices) {
     this.#session = session
     this.#services = services
     this.#permits = new Permits(services.authorize)
+    this.#replies = new LineReplies(session)
   }
 
   /** One request. Runs once per request. */
-  receiveValue(value: unknown, bytes: number, framing: Framing): void {
+  receiveValue(value: unknown, bytes: number, framing: LineFraming): void {
     if (!isObject(value)) return this.#misread(0, 'a request must be a JSON object', framing)
     const { type, queryIndex, payload } = value
     const index = typeof queryIndex === 'number' || typeof queryIndex === 'string' ? queryIndex : undefined
@@ -44,10 +42,8 @@ export class PlainRequests {
     const reply = (outcome: Outcome): void => {
       intake.end(bytes)
       if (this.#session.ended !== undefined) return
-      this.#session.reply(
-        `{"type":${JSON.stringify(type)},"queryIndex":${JSON.stringify(index)},"resultJob":${resultText(outcome)}}`,
-        framing,
-      )
+      const head = `{"type":${JSON.stringify(type)},"queryIndex":${JSON.stringify(index)}`
+      this.#replies.add(`${head},"resultJob":${resultText(outcome)}}`, framing)
     }
     if (type === 'ping') return reply({ result: { pong: typeof payload === 'number' ? payload : ++this.#pings } })
     if (type.startsWith('pool.') && Object.hasOwn(poolCalls, `pools.${type.slice(5)}`)) {
@@ -59,39 +55,38 @@ export class PlainRequests {
     this.#permitted('requests.call', type, reply, () => this.#ask(type, payload, bytes, reply))
   }
 
-  refuse(error: NitkaError, framing: Framing): void {
+  refuse(error: NitkaError, framing: LineFraming): void {
     this.#misread(0, error.message, framing)
+    this.#replies.flush()
   }
 
   /** What waits is dropped; what runs is still answered. */
   leaving(): void {
-    for (const open of this.#open) {
-      if (open.asked?.waiting !== true) continue
-      open.asked.drop()
-      this.#open.delete(open)
-      this.#session.intake.end(open.bytes)
+    for (const [asked, bytes] of this.#open) {
+      if (!asked.waiting) continue
+      asked.drop()
+      this.#open.delete(asked)
+      this.#session.intake.end(bytes)
     }
     this.#services.pools.dropWaiters(this.#session)
   }
 
   closed(): void {
-    for (const { asked } of this.#open) asked?.drop()
+    for (const asked of this.#open.keys()) asked.drop()
     this.#open.clear()
     this.#services.pools.gone(this.#session, this.#session.endedClean)
   }
 
   #ask(type: string, payload: unknown, bytes: number, reply: (outcome: Outcome) => void): void {
     if (this.#session.ended !== undefined) return
-    const open: Open = { asked: undefined, bytes }
+    let asked: Asked | undefined
     let answered = false
-    const asked = this.#services.requests.ask({ type, payload, user: this.#session.user }, (outcome) => {
+    asked = this.#services.requests.ask({ type, payload, user: this.#session.user }, (outcome) => {
       answered = true
-      this.#open.delete(open)
+      if (asked !== undefined) this.#open.delete(asked)
       reply(outcome)
     })
-    if (answered) return
-    open.asked = asked
-    this.#open.add(open)
+    if (!answered) this.#open.set(asked, bytes)
   }
 
   #pool(call: PoolCall, payload: unknown, reply: (outcome: Outcome) => void): void {
@@ -128,8 +123,8 @@ export class PlainRequests {
     return { queue: this.#services.requests.types(), pools: this.#services.pools.waiting }
   }
 
-  #misread(queryIndex: string | number, err: string, framing: Framing): void {
+  #misread(queryIndex: string | number, err: string, framing: LineFraming): void {
     if (this.#session.ended !== undefined) return
-    this.#session.reply(JSON.stringify({ type: 'errMsgFromClient', queryIndex, resultJob: { err } }), framing)
+    this.#replies.add(JSON.stringify({ type: 'errMsgFromClient', queryIndex, resultJob: { err } }), framing)
   }
 }

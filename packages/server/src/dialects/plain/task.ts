@@ -4,7 +4,7 @@
 import { NitkaError } from '@nitka/protocol'
 import type { Authorize } from '../../sessions/auth.ts'
 import { demand } from '../../sessions/auth.ts'
-import type { Dialect, Endpoint, EndpointRequest } from '../../sessions/dialect.ts'
+import type { EndpointRequest, Speaker, StreamEndpoint } from '../../sessions/dialect.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { Ended, Lease } from '../../tasks/task-store.ts'
 import type { Tasks, Work } from '../../tasks/tasks.ts'
@@ -13,7 +13,7 @@ import { workerName } from '../worker-name.ts'
 const batchMax = 1_000
 
 /** `/task?batchsize=N`, optionally `&queue=`. */
-export function taskEndpoint(tasks: Tasks, authorize: Authorize): Endpoint & { readonly doc: string } {
+export function taskEndpoint(tasks: Tasks, authorize: Authorize): StreamEndpoint {
   return {
     path: '/task',
     identity: 'optional',
@@ -26,7 +26,7 @@ export function taskEndpoint(tasks: Tasks, authorize: Authorize): Endpoint & { r
   }
 }
 
-class PlainTask implements Dialect {
+class PlainTask implements Speaker {
   readonly #session: Session
   readonly #work: Work
 
@@ -40,18 +40,6 @@ class PlainTask implements Dialect {
         silent: () => session.close('tryLater'),
       },
     )
-  }
-
-  receiveText(): void {
-    // Nothing is read from a stream.
-  }
-
-  receiveBinary(): void {
-    // Nothing is read from a stream.
-  }
-
-  refuse(): void {
-    // Nothing is read from a stream.
   }
 
   /** Who reads events by the book waits so long before it comes back. */

@@ -1,0 +1,3 @@
+// The executor of the benchmark: the payload, as it came.
+
+export default { echo: (payload: unknown) => payload }
