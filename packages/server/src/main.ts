@@ -10,6 +10,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./cli/serve.ts')).serve,
   demo: async () => (await import('./cli/demo.ts')).demo,
   tasks: async () => (await import('./cli/tasks.ts')).tasks,
+  call: async () => (await import('./cli/call.ts')).call,
+  pools: async () => (await import('./cli/pools.ts')).pools,
   work: async () => (await import('./cli/work.ts')).work,
   check: async () => (await import('./cli/check.ts')).check,
   config: async () => (await import('./cli/config.ts')).config,

@@ -9,6 +9,8 @@ export interface ServerProcess {
   readonly url: string
   /** Standard error so far. */
   readonly errors: () => string
+  /** Standard output so far. */
+  readonly output: () => string
   /** SIGKILL, and waits for the end. */
   kill(): Promise<void>
   /** Resolves to the exit code when it ends. */
@@ -61,6 +63,7 @@ export async function startProcess(
     child,
     url,
     exited,
+    output: () => output,
     errors: () => errors,
     kill: async () => {
       child.kill('SIGKILL')

@@ -6,7 +6,10 @@ import type { Undelivered } from '../direct/undelivered.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Log } from '../log/log.ts'
+import type { Bookings } from '../pools/bookings.ts'
+import type { Pools } from '../pools/pools.ts'
 import type { Relay } from '../relay/relay.ts'
+import type { Requests, TypeView } from '../requests/requests.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Heartbeat } from '../sessions/heartbeat.ts'
 import type { Registry } from '../sessions/registry.ts'
@@ -20,6 +23,9 @@ export interface Observed {
   readonly direct: Direct
   readonly rooms: Rooms
   readonly tasks: Tasks
+  readonly requests: Requests
+  readonly pools: Pools
+  readonly bookings: Bookings
   readonly log: Log
   readonly engine: Engine
   readonly undelivered: Undelivered | undefined
@@ -42,7 +48,12 @@ function perQueue(value: (queue: QueueView) => number): { readonly label: string
   return { label: 'queue', read }
 }
 
-/** Every series of our own. Counters end in `_total`. No user, room or channel is a label; queues are, of which there are few. */
+function perType(value: (type: TypeView) => number): { readonly label: string; readonly read: Values } {
+  const read: Values = ({ requests }) => Object.fromEntries(requests.types().map((type) => [type.type, value(type)]))
+  return { label: 'type', read }
+}
+
+/** Every series of our own. Counters end in `_total`. No user, room or channel is a label; queues and types of requests are, of which there are few. */
 export const series: Readonly<Record<string, Series>> = {
   nitka_connections: { type: 'gauge', help: 'Open connections.', read: ({ registry }) => registry.size },
   nitka_connections_opened_total: {
@@ -170,6 +181,53 @@ export const series: Readonly<Record<string, Series>> = {
     help: 'Workers disconnected because nothing was heard of their tasks.',
     read: ({ tasks }) => tasks.silent,
   },
+  nitka_requests_waiting: {
+    type: 'gauge',
+    help: 'Requests that wait for their executor.',
+    read: ({ requests }) => requests.waiting,
+  },
+  nitka_requests_running: { type: 'gauge', help: 'Requests that run.', read: ({ requests }) => requests.running },
+  nitka_requests_refused_total: {
+    type: 'counter',
+    help: 'Requests without an executor, or beyond what may wait.',
+    read: ({ requests }) => requests.refused,
+  },
+  nitka_requests_answered_total: {
+    type: 'counter',
+    help: 'Requests answered, by type.',
+    ...perType(({ answered }) => answered),
+  },
+  nitka_requests_failed_total: {
+    type: 'counter',
+    help: 'Requests that failed or took too long, by type.',
+    ...perType(({ failed }) => failed),
+  },
+  nitka_requests_waited_seconds_total: {
+    type: 'counter',
+    help: 'Time that requests waited, by type.',
+    ...perType(({ waited }) => waited / 1_000),
+  },
+  nitka_requests_ran_seconds_total: {
+    type: 'counter',
+    help: 'Time that requests ran, by type.',
+    ...perType(({ ran }) => ran / 1_000),
+  },
+  nitka_pools: { type: 'gauge', help: 'Pools.', read: ({ pools }) => pools.size },
+  nitka_pools_holds: { type: 'gauge', help: 'Holds.', read: ({ pools }) => pools.holds },
+  nitka_pools_waiting: { type: 'gauge', help: 'Requests that wait for resources.', read: ({ pools }) => pools.waiting },
+  nitka_pools_acquired_total: { type: 'counter', help: 'Holds given.', read: ({ pools }) => pools.acquired },
+  nitka_pools_released_total: { type: 'counter', help: 'Holds given back.', read: ({ pools }) => pools.released },
+  nitka_pools_expired_total: {
+    type: 'counter',
+    help: 'Holds that ended by their time or with their connection.',
+    read: ({ pools }) => pools.expired,
+  },
+  nitka_pools_unserved_total: {
+    type: 'counter',
+    help: 'Requests for resources that were not served in time.',
+    read: ({ pools }) => pools.unserved,
+  },
+  nitka_bookings_total: { type: 'counter', help: 'Bookings made.', read: ({ bookings }) => bookings.booked },
   nitka_log_followed: { type: 'gauge', help: 'Logs that some connection follows.', read: ({ log }) => log.followed },
   nitka_log_reads_waiting: {
     type: 'gauge',
