@@ -73,6 +73,7 @@ const arrows: Arrows = {
   'cli/': ['*'],
   'server.ts': ['*'],
   'services.ts': ['*'],
+  'server-tools.ts': ['world.ts', 'type *'],
   'doors.ts': ['*'],
   'main.ts': ['*'],
   'config.ts': ['*'],

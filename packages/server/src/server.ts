@@ -15,8 +15,8 @@ import type { Pools } from './pools/pools.ts'
 import type { Relay } from './relay/relay.ts'
 import type { Requests } from './requests/requests.ts'
 import type { Rooms } from './rooms/rooms.ts'
+import type { ServerTools } from './server-tools.ts'
 import { openServices, type Services } from './services.ts'
-import type { Authenticator, Authorize } from './sessions/auth.ts'
 import { drainSessions } from './sessions/drain.ts'
 import { Heartbeat } from './sessions/heartbeat.ts'
 import { isLoopback } from './sessions/origin.ts'
@@ -25,20 +25,7 @@ import type { Tasks } from './tasks/tasks.ts'
 import { listen } from './transports/http/server.ts'
 import { realWorld, sleep, type World } from './world.ts'
 
-export interface ServerTools {
-  /** Clock and chance. Default: the real ones. */
-  readonly world?: World
-  /** Who may do what. Default: everybody everything. */
-  readonly authorize?: Authorize
-  /** Who is who. Default: `?user=`, for development. */
-  readonly authenticator?: Authenticator
-  /** Opens the engine. Default: the embedded store in `config.data`. */
-  readonly openEngine?: (config: Config, world: World) => Promise<Engine>
-  /** The page at `/`. Default: none. */
-  readonly page?: URL
-  /** Told once when the server can no longer be trusted and must end: the store failed. */
-  readonly onFatal?: (cause: Error) => void
-}
+export type { ServerTools } from './server-tools.ts'
 
 /** How long a closing handshake, or a request under way, may take when the window is over. */
 const goodbyeMs = 2_000

@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { CloseReason } from '@nitka/protocol'
 import type { Wire } from '../sessions/wire.ts'
+import { takenBy } from './socket-taken.ts'
 import { sseFraming } from './sse-framing.ts'
 
 export class SseWire implements Wire {
@@ -43,10 +44,7 @@ export class SseWire implements Wire {
   }
 
   get taken(): number {
-    // As for a WebSocket: what left the process, a part of a write included.
-    const handle = (this.#socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } })._handle
-    if (handle?.bytesWritten !== undefined) return handle.bytesWritten - (handle.writeQueueSize ?? 0)
-    return this.#socket.bytesWritten - this.#socket.writableLength
+    return takenBy(this.#socket)
   }
 
   /** A peer that takes the comments is there. */

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { CloseReason } from '@nitka/protocol'
 import type { LineFraming, Wire } from '../sessions/wire.ts'
+import { takenBy } from './socket-taken.ts'
 import { tcpFramings } from './tcp-framing.ts'
 
 export class TcpWire implements Wire {
@@ -45,10 +46,7 @@ export class TcpWire implements Wire {
   }
 
   get taken(): number {
-    // As for a WebSocket: what left the process, a part of a write included.
-    const handle = (this.#socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } })._handle
-    if (handle?.bytesWritten !== undefined) return handle.bytesWritten - (handle.writeQueueSize ?? 0)
-    return this.#socket.bytesWritten - this.#socket.writableLength
+    return takenBy(this.#socket)
   }
 
   get received(): number {

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { type CloseReason, closeCodes } from '@nitka/protocol'
 import { WebSocket } from 'ws'
 import type { Wire } from '../sessions/wire.ts'
+import { takenBy } from './socket-taken.ts'
 import { webSocketFraming } from './websocket-framing.ts'
 
 export class WebSocketWire implements Wire {
@@ -52,11 +53,7 @@ export class WebSocketWire implements Wire {
   }
 
   get taken(): number {
-    // What left the process, a part of a write included. The handle is Node's own and not public; without it a write
-    // counts only when it is complete, which is coarser and still right.
-    const handle = (this.#socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } })._handle
-    if (handle?.bytesWritten !== undefined) return handle.bytesWritten - (handle.writeQueueSize ?? 0)
-    return this.#socket.bytesWritten - this.#socket.writableLength
+    return takenBy(this.#socket)
   }
 
   get received(): number {

@@ -13,7 +13,7 @@ import type { Authenticator, Authorize, Permits } from '../../sessions/auth.ts'
 import type { Registry } from '../../sessions/registry.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { Tasks, Work } from '../../tasks/tasks.ts'
-import type { RpcRequests } from './request-calls.ts'
+import type { OwnRequests } from './own-requests.ts'
 
 export interface RpcServices {
   readonly relay: Relay
@@ -54,7 +54,7 @@ export interface RpcContext {
   /** By queue. */
   readonly works: Map<string, Work>
   /** Requests of its own, and types that it answers. */
-  readonly asking: RpcRequests
+  readonly asking: OwnRequests
   /** Begins what a known user hears without asking. */
   welcome(): void
   /** A subscription ended because the store does not answer. */

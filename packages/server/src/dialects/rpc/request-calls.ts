@@ -1,96 +1,16 @@
 // requests.*
 
-import { NitkaError } from '@nitka/protocol'
-import type { RequestContext } from '../../requests/request.ts'
-import type { Asked } from '../../requests/requests.ts'
 import type { Handlers, RpcContext } from './context.ts'
-import { notification } from './encoders.ts'
-
-/** A request that this connection answers. */
-interface Remote {
-  readonly type: string
-  readonly resolve: (result: unknown) => void
-  readonly reject: (error: NitkaError) => void
-}
-
-/** What one connection asks and answers. */
-export class RpcRequests {
-  readonly #asked = new Set<Asked>()
-  /** By type: how to stop. */
-  readonly #types = new Map<string, () => void>()
-  readonly #remote = new Map<number, Remote>()
-  #ids = 0
-
-  ask({ session, services }: RpcContext, type: string, payload: unknown): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      let asked: Asked | undefined
-      let answered = false
-      asked = services.requests.ask({ type, payload, user: session.user }, (outcome) => {
-        answered = true
-        if (asked !== undefined) this.#asked.delete(asked)
-        if ('error' in outcome) reject(outcome.error)
-        else resolve(outcome.result)
-      })
-      if (!answered) this.#asked.add(asked)
-    })
-  }
-
-  execute({ session, services }: RpcContext, type: string, concurrency: number): void {
-    if (this.#types.has(type)) {
-      throw new NitkaError('conflict', `this connection answers ${type} already`, { field: 'type' })
-    }
-    const run = (payload: unknown, context: RequestContext): Promise<unknown> =>
-      new Promise((resolve, reject) => {
-        const id = ++this.#ids
-        this.#remote.set(id, { type, resolve, reject })
-        context.signal.addEventListener('abort', () => {
-          this.#remote.delete(id)
-          session.reply(notification('requests.cancel', JSON.stringify({ id, type })))
-        })
-        session.reply(notification('requests.execute', JSON.stringify({ id, type, payload, user: context.user })))
-      })
-    this.#types.set(type, services.requests.handle(type, run, { concurrency }))
-  }
-
-  stop(type: string): void {
-    this.#types.get(type)?.()
-    this.#types.delete(type)
-  }
-
-  /** False: nobody waits for it. */
-  result(id: number, outcome: { readonly result?: unknown; readonly error?: string }): boolean {
-    const remote = this.#remote.get(id)
-    if (remote === undefined) return false
-    this.#remote.delete(id)
-    if (outcome.error === undefined) remote.resolve(outcome.result ?? null)
-    else remote.reject(new NitkaError('failed', outcome.error))
-    return true
-  }
-
-  /** What waits is dropped, what it answered fails, and the types go to the next. */
-  close(): void {
-    for (const asked of this.#asked) asked.drop()
-    this.#asked.clear()
-    for (const stop of this.#types.values()) stop()
-    this.#types.clear()
-    for (const { type, reject } of this.#remote.values()) {
-      reject(
-        new NitkaError('failed', `the executor of ${type} was lost while it worked on this; whether it did is unknown`),
-      )
-    }
-    this.#remote.clear()
-  }
-}
 
 export const requestCalls: Handlers<'requests'> = {
   async 'requests.call'(context: RpcContext, { type, payload }: { type: string; payload?: unknown }) {
     await context.permits.demand(context.session.user, 'requests.call', type)
-    return { result: (await context.asking.ask(context, type, payload)) ?? null }
+    return { result: (await context.asking.ask(type, payload)) ?? null }
   },
 
   async 'requests.execute'(context: RpcContext, { type, concurrency = 1 }: { type: string; concurrency?: number }) {
     await context.permits.demand(context.session.user, 'requests.execute', type)
-    if (context.session.ended === undefined) context.asking.execute(context, type, concurrency)
+    if (context.session.ended === undefined) context.asking.execute(type, concurrency)
     return { type }
   },
 

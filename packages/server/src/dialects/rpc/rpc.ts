@@ -10,9 +10,10 @@ import { isHeartbeat } from '../heartbeat.ts'
 import { Answer, type Handler, RawJson, type RpcContext, type RpcServices } from './context.ts'
 import { directCalls } from './direct-calls.ts'
 import { notification, rpcMarkerEncoder, rpcRoomEventEncoder } from './encoders.ts'
+import { OwnRequests } from './own-requests.ts'
 import { rpcPoolCalls } from './pool-calls.ts'
 import { relayCalls } from './relay-calls.ts'
-import { RpcRequests, requestCalls } from './request-calls.ts'
+import { requestCalls } from './request-calls.ts'
 import { roomCalls } from './room-calls.ts'
 import { sessionCalls } from './session-calls.ts'
 import { taskCalls } from './task-calls.ts'
@@ -62,7 +63,7 @@ export class Rpc implements Dialect {
       joining: new Set(),
       direct: undefined,
       works: new Map(),
-      asking: new RpcRequests(),
+      asking: new OwnRequests(session, services.requests),
       welcome: () => {
         if (welcomed || !session.known) return
         welcomed = true
