@@ -5,9 +5,7 @@
 // Void: a run in which an answer was missing or another's.
 
 import { connect, type Socket } from 'node:net'
-import { connect as connectNats } from '@nats-io/transport-node'
 import { startServer } from './server.ts'
-import { installed, startPeer } from './servers/peers.ts'
 
 export interface Shape {
   readonly connections: number
@@ -20,7 +18,8 @@ export async function requestRate(
   seconds: number,
   shape: Shape,
 ): Promise<number | undefined> {
-  if (kind === 'nats') return natsRate(seconds, shape)
+  // Loaded when it is asked for: the smoke test runs without the peers' packages.
+  if (kind === 'nats') return (await import('./nats.ts')).natsRate(seconds, shape)
   const server = await startServer(kind)
   try {
     const ask = (queryIndex: number) => ({ type: 'echo', queryIndex, payload: { n: queryIndex } })
@@ -147,35 +146,5 @@ class Client {
 
   close(): void {
     this.#socket.destroy()
-  }
-}
-
-async function natsRate(seconds: number, { connections, inFlight }: Shape): Promise<number | undefined> {
-  if (!installed('nats')) return undefined
-  const peer = await startPeer('nats', false)
-  try {
-    const servers = `127.0.0.1:${peer.port}`
-    const responder = await connectNats({ servers })
-    responder.subscribe('echo', { callback: (_error, message) => void message.respond(message.data) })
-    await responder.flush()
-    const clients = await Promise.all(Array.from({ length: connections }, () => connectNats({ servers })))
-    let count = 0
-    const begun = performance.now()
-    const askers = clients.flatMap((client) =>
-      Array.from({ length: inFlight }, async (_, n) => {
-        const body = JSON.stringify({ n })
-        while (performance.now() - begun < seconds * 1_000) {
-          const { n: back } = (await client.request('echo', body)).json<{ n: number }>()
-          if (back !== n) throw new Error('void: a wrong answer')
-          count += 1
-        }
-      }),
-    )
-    await Promise.all(askers)
-    const elapsed = (performance.now() - begun) / 1_000
-    for (const client of [...clients, responder]) await client.close()
-    return count / elapsed
-  } finally {
-    await peer.stop()
   }
 }

@@ -1,6 +1,6 @@
 // The port that `tasks/` needs of an engine: queues of tasks, leases with attempt tokens, dead letters. Every call is
 // atomic, but those that say that they work in pieces. Time that decides leases is the store's own and only goes forward.
-// Conformance: engines/conformance/task-store.ts.
+// Conformance: engines/conformance/task-model.ts, by task-machine.ts.
 
 export type TaskState = 'ready' | 'delayed' | 'leased' | 'done' | 'dead'
 
