@@ -329,3 +329,24 @@ test('200 connections with 500 requests of ten types, some killed: everybody els
   await soon(() => assert.deepEqual([server.requests.waiting, server.requests.running], [0, 0]))
   await soon(() => assert.equal(server.registry.size, 1))
 })
+
+test('over TCP nobody in particular may ask, and whoever says hello has everything that is theirs', async (t) => {
+  const { client, server, ask } = await begin(t)
+  let ids = 0
+  const call = async (method: string, params: object = {}): Promise<any> => {
+    const id = ++ids
+    client.send({ jsonrpc: '2.0', id, method, params }, '\n')
+    await client.until(() => client.values.some((value) => value.id === id), method)
+    return client.values.find((value) => value.id === id)
+  }
+  assert.equal((await call('direct.send', { to: 'bert', message: 'hi' })).error.data.code, 'unauthenticated')
+  assert.equal((await call('rooms.list')).error.data.code, 'unauthenticated')
+  assert.ok((await call('tasks.queues')).result)
+  assert.equal((await call('session.hello', { token: 'anna' })).result.user, 'anna')
+  assert.equal(server.registry.of('anna').size, 1)
+  assert.ok((await call('direct.send', { to: 'bert', message: 'hi' })).result.id)
+  assert.equal((await ask('GET', '/ws/history?user=bert')).body.messages[0].fromUser, 'anna')
+  assert.equal((await call('session.hello', { token: 'bert' })).result.user, 'anna', 'once')
+  client.socket.destroy()
+  await soon(() => assert.equal(server.registry.of('anna').size, 0))
+})

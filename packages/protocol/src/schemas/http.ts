@@ -2,7 +2,7 @@
 
 import Type from 'typebox'
 import { limits } from '../limits.ts'
-import { AddedTask, TaskInput } from './tasks.ts'
+import { AddedTask, QueueName, TaskInput } from './tasks.ts'
 import {
   ClientId,
   DirectMessage,
@@ -46,6 +46,12 @@ export const HistoryQuery = Type.Object({
   ...Page.properties,
   with: Type.Optional(UserName),
   kind: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('system')])),
+})
+
+export const TaskStream = Type.Object({
+  ...Caller.properties,
+  batchsize: Type.Integer({ minimum: 1, maximum: limits.tasksMax, description: 'Tasks at one time.' }),
+  queue: Type.Optional(QueueName),
 })
 
 export const DirectPage = Type.Object({ messages: Type.Array(DirectMessage), next: Next })

@@ -64,5 +64,7 @@ export interface EndpointRequest {
 /** A path of streams that only the server writes to. */
 export interface StreamEndpoint extends Omit<Endpoint, 'open'> {
   readonly doc: string
+  /** The schema of its query, for the documents: `admit` checks. */
+  readonly query: object
   open(session: Session, request: EndpointRequest): Speaker
 }

@@ -75,7 +75,7 @@ export class Registry {
     if (over(this.of(user).size, this.#limits.connectionsPerUserMax)) {
       this.#refuse(`a user may have at most ${this.#limits.connectionsPerUserMax} connections`)
     }
-    this.#unauthenticated--
+    if (!session.known) this.#unauthenticated--
     session.identify(user)
     this.#index(session)
   }

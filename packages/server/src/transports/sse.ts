@@ -43,8 +43,9 @@ export class SseDoor {
 
   routes(http: FastifyInstance): void {
     for (const endpoint of this.#options.endpoints) {
-      const schema = { tags: ['tasks'], summary: endpoint.doc }
-      http.get(endpoint.path, { schema, exposeHeadRoute: false }, (request, reply) =>
+      const schema = { tags: ['tasks'], summary: endpoint.doc, querystring: endpoint.query }
+      const validatorCompiler = () => (value: unknown) => ({ value })
+      http.get(endpoint.path, { schema, validatorCompiler, exposeHeadRoute: false }, (request, reply) =>
         this.#take(endpoint, request, reply),
       )
     }

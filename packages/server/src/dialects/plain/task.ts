@@ -1,7 +1,8 @@
 // A worker in its plain dialect: tasks come as unnamed events of a stream, reports go by POST. Nothing is said on the
 // stream itself.
 
-import { NitkaError } from '@nitka/protocol'
+import { limits, NitkaError } from '@nitka/protocol'
+import { http } from '@nitka/protocol/schemas'
 import type { Authorize } from '../../sessions/auth.ts'
 import { demand } from '../../sessions/auth.ts'
 import type { EndpointRequest, Speaker, StreamEndpoint } from '../../sessions/dialect.ts'
@@ -10,13 +11,14 @@ import type { Ended, Lease } from '../../tasks/task-store.ts'
 import type { Tasks, Work } from '../../tasks/tasks.ts'
 import { workerName } from '../worker-name.ts'
 
-const batchMax = 1_000
+const batchMax = limits.tasksMax
 
 /** `/task?batchsize=N`, optionally `&queue=`. */
 export function taskEndpoint(tasks: Tasks, authorize: Authorize): StreamEndpoint {
   return {
     path: '/task',
     identity: 'optional',
+    query: http.TaskStream,
     doc: 'A stream of tasks for a worker: batches of up to `batchsize`, the next when the last one is settled',
     async admit(caller, request) {
       const { queue } = wishOf(request)

@@ -45,6 +45,9 @@ const parseError = -32700
 /** Calls that a connection may make before its user is known. */
 const beforeHello = new Set(['session.hello', 'session.ping'])
 
+/** Calls that are somebody's: on a connection of nobody in particular they need a hello first. */
+const personal = /^(direct|rooms)\.|^session\.trace$/
+
 export class Rpc implements Dialect {
   readonly #session: Session
   readonly #context: RpcContext
@@ -65,7 +68,7 @@ export class Rpc implements Dialect {
       works: new Map(),
       asking: new OwnRequests(session, services.requests),
       welcome: () => {
-        if (welcomed || !session.known) return
+        if (welcomed || session.user === '') return
         welcomed = true
         const { framing } = session.wire
         session.onClose(services.rooms.watch(session.user, session, rpcRoomEventEncoder(framing)))
@@ -112,7 +115,7 @@ export class Rpc implements Dialect {
     const { method: name, params = {} } = value
     this.#session.intake.begin(bytes)
     try {
-      if (!this.#session.known && !beforeHello.has(name)) {
+      if (!beforeHello.has(name) && (!this.#session.known || (this.#session.user === '' && personal.test(name)))) {
         throw new NitkaError('unauthenticated', 'call session.hello with a token first')
       }
       const result = method.handle(this.#context, method.check(params) as never)

@@ -12,7 +12,8 @@ export const sessionCalls: Handlers<'session'> = {
         field: 'version',
       })
     }
-    if (!session.known) await identify(context, params.token)
+    // A connection of nobody in particular may still say whose it is.
+    if (!session.known || (session.user === '' && params.token !== undefined)) await identify(context, params.token)
     if (params.device !== undefined) session.device = deviceName(params.device)
     context.welcome()
     return {
@@ -41,5 +42,5 @@ async function identify({ session, services }: RpcContext, token: string | undef
   const credentials = { query: new URLSearchParams(), authorization: undefined, protocols: [], token }
   const user = await services.authenticator.identify(credentials)
   if (user === undefined) throw new NitkaError('unauthenticated', 'token is missing', { field: 'token' })
-  if (!session.known) services.registry.identified(session, user)
+  if (session.user === '') services.registry.identified(session, user)
 }
