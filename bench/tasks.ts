@@ -1,7 +1,8 @@
-// Question: how many tasks a second are added, handed out and reported, every step on disk before it counts?
-// Measured: four producers that add arrays of 500, ten workers of batch 100 that report a batch as soon as they have it, from
-// the first add to the last report; Nitka over HTTP beside BullMQ on Redis and beanstalkd, both with every change synced, and
-// both with nothing on disk. Not measured: work, failures, more than one machine.
+// Question: how many tasks a second are added, handed out and settled, and what does a claim take while many wait?
+// Measured: four producers that add arrays of 500, ten workers of batch 100 that settle a batch as soon as they have it, from
+// the first add to the last settlement; one client process for all. Nitka over HTTP, beside BullMQ on Redis and beanstalkd,
+// both with every change synced, and both with nothing on disk. Then one worker of Nitka, from report to next batch.
+// Not measured: work, failures, more than one machine.
 // Void: a run in which a task was lost or came twice.
 
 import { Agent, get, request } from 'node:http'
@@ -11,139 +12,181 @@ import { installed, startPeer } from './servers/peers.ts'
 
 export type TaskSystem = 'nitka' | 'bullmq' | 'beanstalkd'
 
-const shape = { workers: 10, batch: 100, add: 500 }
+/** `batch`: tasks that a worker has at most; `add`: tasks that a producer adds at once. */
+export interface Shape {
+  readonly workers: number
+  readonly batch: number
+  readonly producers: number
+  readonly add: number
+}
+
+const shape: Shape = { workers: 10, batch: 100, producers: 4, add: 500 }
 
 /** Tasks a second. Undefined: the peer is not installed. */
 export async function taskRate(system: TaskSystem, total: number, durable = true): Promise<number | undefined> {
   if (system === 'nitka') {
     const server = await startServer('nitka')
     try {
-      return await timed(total, () => nitkaRun(server.url, total))
+      return total / ((await nitkaRun(server.url, total)) / 1_000)
     } finally {
       await server.stop()
     }
   }
-  const name = system === 'bullmq' ? 'redis' : 'beanstalkd'
-  if (!installed(name)) return undefined
-  const peer = await startPeer(name, durable)
+  const program = system === 'bullmq' ? 'redis' : 'beanstalkd'
+  if (!installed(program)) {
+    console.error(`${program} is not installed: ${system} is left out`)
+    return undefined
+  }
   // Loaded when it is asked for: the smoke test runs without the peers' packages.
   const run = system === 'bullmq' ? (await import('./bullmq.ts')).bullmqRun : beanstalkdRun
+  const peer = await startPeer(program, durable)
   try {
-    return await timed(total, () => run(peer.port, total, shape))
+    return total / ((await run(peer.port, total, shape)) / 1_000)
   } finally {
     await peer.stop()
   }
 }
 
-/** Milliseconds, and tasks a second, from a report to the next batch while `waiting` tasks wait. */
-export async function claimLatency(waiting: number): Promise<{ p50: number; p99: number; perSecond: number }> {
+/**
+ * Milliseconds from a report to the next batch of 100, and tasks a second of the one worker, while `waiting` tasks wait: what
+ * was taken is added again after every 50 batches, outside the time.
+ */
+export async function claimLatency(
+  waiting: number,
+  claims = 500,
+): Promise<{ p50: number; p99: number; perSecond: number }> {
   const server = await startServer('nitka')
-  const client = new Client(server.url)
+  const client = new NitkaClient(server.url)
   try {
-    await client.add(waiting, 500)
+    await client.add(waiting)
     const times: number[] = []
-    let since = 0
+    let taken = 0
     const enough = Promise.withResolvers<void>()
-    const begun = performance.now()
-    const worker = client.work(100, async (ids) => {
-      if (since > 0) times.push(performance.now() - since)
-      if (times.length === 90) return enough.resolve()
+    let since = 0
+    let topUp = 0
+    const stop = await client.work(shape.batch, async (ids) => {
+      if (since > 0) {
+        times.push(performance.now() - since)
+        taken += ids.length
+      }
+      if (times.length === claims) return enough.resolve()
+      topUp += ids.length
+      if (topUp >= 50 * shape.batch) {
+        await client.add(topUp)
+        topUp = 0
+      }
       since = performance.now()
       await client.report(ids)
     })
-    await enough.promise
-    const perSecond = (times.length * 100) / ((performance.now() - begun) / 1_000)
-    worker()
+    await Promise.race([enough.promise, client.failed])
+    stop()
+    const perSecond = taken / (times.reduce((sum, one) => sum + one, 0) / 1_000)
     times.sort((a, b) => a - b)
-    return { p50: times[45] ?? 0, p99: times[88] ?? 0, perSecond }
+    const quantile = (q: number): number => times[Math.ceil(times.length * q) - 1] ?? 0
+    return { p50: quantile(0.5), p99: quantile(0.99), perSecond }
   } finally {
     client.close()
     await server.stop()
   }
 }
 
-async function timed(total: number, run: () => Promise<void>): Promise<number> {
-  const begun = performance.now()
-  await run()
-  return total / ((performance.now() - begun) / 1_000)
-}
-
-async function nitkaRun(url: URL, total: number): Promise<void> {
-  const client = new Client(url)
+/** @returns milliseconds from the first add to the last settlement */
+async function nitkaRun(url: URL, total: number): Promise<number> {
+  const client = new NitkaClient(url)
   const seen = new Set<string>()
-  let done = 0
+  let settled = 0
   const finished = Promise.withResolvers<void>()
-  const workers = Array.from({ length: shape.workers }, () =>
-    client.work(shape.batch, async (ids) => {
-      for (const id of ids) {
-        if (seen.has(id)) finished.reject(new Error(`void: ${id} came twice`))
-        seen.add(id)
-      }
-      const settled = await client.report(ids)
-      done += settled
-      if (done === total) finished.resolve()
-    }),
+  const take = async (ids: readonly string[]): Promise<void> => {
+    for (const id of ids) {
+      if (seen.has(id)) throw new Error(`void: ${id} came twice`)
+      seen.add(id)
+    }
+    await client.report(ids)
+    settled += ids.length
+    if (settled === total) finished.resolve()
+  }
+  const stops = await Promise.all(Array.from({ length: shape.workers }, () => client.work(shape.batch, take)))
+  const begun = performance.now()
+  await Promise.race([Promise.all([finished.promise, client.add(total)]), client.failed])
+  const elapsed = performance.now() - begun
+  const { queues } = await client.ask<{ queues: { ready: number; leased: number; dead: number; done: number }[] }>(
+    'GET',
+    '/queues',
   )
-  await Promise.all([finished.promise, client.add(total, shape.add)])
-  for (const close of workers) close()
+  const [queue] = queues
+  if (settled !== total || queue?.done !== total || queue.ready + queue.leased + queue.dead > 0) {
+    throw new Error(`void: ${settled} of ${total}, then ${JSON.stringify(queue)}`)
+  }
+  for (const stop of stops) stop()
   client.close()
+  return elapsed
 }
 
 /** Nitka with nothing but HTTP. */
-class Client {
+class NitkaClient {
+  /** Rejects when a batch could not be taken. */
+  readonly failed: Promise<never>
+  readonly #fail: (error: unknown) => void
   readonly #url: URL
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
   constructor(url: URL) {
     this.#url = url
+    const { promise, reject } = Promise.withResolvers<never>()
+    this.failed = promise
+    this.#fail = reject
+    promise.catch(() => undefined)
   }
 
-  /** Adds `total` tasks, four arrays at a time. */
-  async add(total: number, size: number): Promise<void> {
-    const adders = Array.from({ length: 4 }, async (_, p) => {
-      for (let i = p * size; i < total; i += 4 * size) {
-        const count = Math.min(size, total - i)
+  async add(total: number): Promise<void> {
+    const { producers, add } = shape
+    const adders = Array.from({ length: producers }, async (_, first) => {
+      for (let i = first * add; i < total; i += producers * add) {
+        const count = Math.min(add, total - i)
         const tasks = Array.from({ length: count }, (_, j) => ({ payload: { Period: 1 + ((i + j) % 1_000) } }))
-        await this.#post('/tasks', tasks)
+        await this.ask('POST', '/tasks', tasks)
       }
     })
     await Promise.all(adders)
   }
 
-  async report(ids: readonly string[]): Promise<number> {
-    const { done } = (await this.#post('/report', ids)) as { done: number }
-    if (done !== ids.length) throw new Error(`void: ${done} of ${ids.length} were settled`)
-    return done
+  async report(ids: readonly string[]): Promise<void> {
+    const answer = await this.ask<{ done: number; already?: number }>('POST', '/report', ids)
+    if (answer.done !== ids.length || answer.already !== undefined) throw new Error(`void: ${JSON.stringify(answer)}`)
   }
 
-  /** Takes batches; the returned function ends it. */
-  work(batch: number, take: (ids: readonly string[]) => Promise<void>): () => void {
-    const asked = get(new URL(`/task?batchsize=${batch}`, this.#url), { agent: false }, (response) => {
-      let rest = ''
-      response.setEncoding('latin1')
-      response.on('data', (chunk: string) => {
-        const text = rest + chunk
-        const at = text.lastIndexOf('\n\n')
-        const end = at < 0 ? 0 : at + 2
-        rest = text.slice(end)
-        const ids = [...text.slice(0, end).matchAll(/^id: (\w+)$/gm)].map(([, id = '']) => id)
-        if (ids.length > 0) void take(ids)
+  /** Takes batches. Resolves when the stream has begun, to what ends it. */
+  work(batch: number, take: (ids: readonly string[]) => Promise<void>): Promise<() => void> {
+    return new Promise((resolve) => {
+      const asked = get(new URL(`/task?batchsize=${batch}`, this.#url), { agent: false }, (response) => {
+        let rest = ''
+        response.setEncoding('latin1')
+        response.on('data', (chunk: string) => {
+          const text = rest + chunk
+          const at = text.lastIndexOf('\n\n')
+          const end = at < 0 ? 0 : at + 2
+          rest = text.slice(end)
+          const events = text.slice(0, end)
+          if (events.includes('event: lease-lost')) this.#fail(new Error('void: a lease was lost'))
+          const ids = [...events.matchAll(/^id: (\w+)$/gm)].map(([, id = '']) => id)
+          if (ids.length > 0) take(ids).catch(this.#fail)
+        })
+        response.on('error', () => undefined)
+        resolve(() => asked.destroy())
       })
-      response.on('error', () => undefined)
+      asked.on('error', this.#fail)
     })
-    asked.on('error', () => undefined)
-    return () => asked.destroy()
   }
 
   close(): void {
     this.#agent.destroy()
   }
 
-  #post(path: string, body: unknown): Promise<unknown> {
-    const text = JSON.stringify(body)
+  ask<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
+    const text = body === undefined ? '' : JSON.stringify(body)
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
     return new Promise((resolve, reject) => {
-      const asked = request(new URL(path, this.#url), { method: 'POST', agent: this.#agent, headers }, (response) => {
+      const asked = request(new URL(path, this.#url), { method, agent: this.#agent, headers }, (response) => {
         let answer = ''
         response.setEncoding('utf8')
         response.on('data', (chunk: string) => {
@@ -151,7 +194,7 @@ class Client {
         })
         response.on('end', () => {
           if ((response.statusCode ?? 500) >= 300) reject(new Error(answer))
-          else resolve(JSON.parse(answer))
+          else resolve(JSON.parse(answer) as T)
         })
       })
       asked.on('error', reject)

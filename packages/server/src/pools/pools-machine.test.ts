@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { SimulatedClock } from '../../testing/clock.ts'
+import { eventually } from '../../testing/eventually.ts'
 import { reopenable } from '../../testing/store-folder.ts'
 import type { HoldView } from './hold-view.ts'
 import { type Holder, Pools } from './pools.ts'
@@ -58,9 +59,9 @@ class World {
 
   /** Lets everything settle, and checks what must hold. */
   async check(): Promise<void> {
-    for (let i = 0; i < 2_000 && (i < 3 || this.pools.waiting !== this.waiting.size); i++) {
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve))
+    // Who was served hears of it when the store has it.
+    await eventually(() => this.pools.waiting === this.waiting.size, 'the answers of those who were served')
     const held = new Map<string, number>()
     for (const one of this.believed) {
       if (one.view.until <= this.clock.now()) this.believed.delete(one)
