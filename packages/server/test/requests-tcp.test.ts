@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import type { Config } from '../src/config.ts'
 import { eventually } from '../testing/eventually.ts'
 import { start, temporaryFolder } from '../testing/server.ts'
@@ -292,6 +294,21 @@ test('requests are taken on a Unix socket that only its owner may use', async (t
   const client = await TcpClient.open(t, { path })
   assert.equal(await client.call('echo', 1, 'hi'), 'hi')
   assert.equal(server.socketPort, 0)
+})
+
+test('with a certificate the port speaks TLS and nothing else, and one that cannot be read is named', async (t) => {
+  const file = (name: string) => new URL(`../testing/tls/${name}.pem`, import.meta.url).pathname
+  const { server, open } = await begin(t, { socketCert: file('cert'), socketKey: file('key') })
+  server.requests.handle('echo', (payload) => payload)
+  const socket = connectTls({ port: server.socketPort ?? 0, host: '127.0.0.1', rejectUnauthorized: false })
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  const client = new TcpClient(socket)
+  assert.equal(await client.call('echo', 1, 'secret'), 'secret')
+  const bare = await open()
+  bare.ask('echo', 1)
+  await bare.until(() => bare.closed, 'the end')
+  await assert.rejects(start(t, { socketCert: file('none'), socketKey: file('key') }), /certificate cannot be read/)
 })
 
 test('a server that drains refuses what waits and lets what runs end', async (t) => {
