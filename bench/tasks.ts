@@ -21,6 +21,7 @@ export interface Shape {
 }
 
 const shape: Shape = { workers: 10, batch: 100, producers: 4, add: 500 }
+const topUp = 50 * shape.batch
 
 /** Tasks a second. Undefined: the peer is not installed. */
 export async function taskRate(system: TaskSystem, total: number, durable = true): Promise<number | undefined> {
@@ -48,8 +49,8 @@ export async function taskRate(system: TaskSystem, total: number, durable = true
 }
 
 /**
- * Milliseconds from a report to the next batch of 100, and tasks a second of the one worker, while `waiting` tasks wait: what
- * was taken is added again after every 50 batches, outside the time.
+ * Milliseconds from a report to the next batch of 100, and tasks a second of the one worker, while at least `waiting`
+ * tasks wait: what was taken is added again after every 50 batches, outside the time.
  */
 export async function claimLatency(
   waiting: number,
@@ -58,22 +59,22 @@ export async function claimLatency(
   const server = await startServer('nitka')
   const client = new NitkaClient(server.url)
   try {
-    await client.add(waiting)
+    await client.add(waiting + topUp)
     const times: number[] = []
     let taken = 0
     const enough = Promise.withResolvers<void>()
     let since = 0
-    let topUp = 0
+    let gone = 0
     const stop = await client.work(shape.batch, async (ids) => {
       if (since > 0) {
         times.push(performance.now() - since)
         taken += ids.length
       }
       if (times.length === claims) return enough.resolve()
-      topUp += ids.length
-      if (topUp >= 50 * shape.batch) {
-        await client.add(topUp)
-        topUp = 0
+      gone += ids.length
+      if (gone >= topUp) {
+        await client.add(gone)
+        gone = 0
       }
       since = performance.now()
       await client.report(ids)

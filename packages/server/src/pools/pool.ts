@@ -8,6 +8,8 @@ export interface Resource {
   hold: Hold | undefined
   /** It goes when it is free. */
   removed: boolean
+  /** It stands in the line of free ones, be it free or not: once at most. */
+  listed: boolean
 }
 
 export interface Hold {
@@ -47,7 +49,7 @@ export interface Waiter {
 
 /** What a stored hold has of a resource that its pool no longer lists. */
 export function removedResource(id: string): Resource {
-  return { id, data: undefined, hold: undefined, removed: true }
+  return { id, data: undefined, hold: undefined, removed: true, listed: false }
 }
 
 export class Pool {
@@ -84,7 +86,7 @@ export class Pool {
       known.removed = false
       return false
     }
-    const resource = { id, data, hold: undefined, removed: false }
+    const resource = { id, data, hold: undefined, removed: false, listed: false }
     this.resources.set(id, resource)
     this.putBack(resource)
     return true
@@ -102,8 +104,10 @@ export class Pool {
 
   /** A resource is free again. */
   putBack(resource: Resource): void {
-    this.#free.push(resource)
     this.#freeCount += 1
+    if (resource.listed) return
+    resource.listed = true
+    this.#free.push(resource)
   }
 
   /** Whether somebody who comes now may have `count` at once: nobody is ahead, and enough is free. */
@@ -117,6 +121,7 @@ export class Pool {
     while (taken.length < count) {
       const resource = this.#free.shift()
       if (resource === undefined) break
+      resource.listed = false
       if (resource.hold === undefined && !resource.removed && this.resources.get(resource.id) === resource) {
         taken.push(resource)
       }
@@ -129,7 +134,8 @@ export class Pool {
   #forget(): void {
     const free = new Fifo<Resource>()
     for (const resource of this.#free) {
-      if (resource.hold === undefined && this.resources.get(resource.id) === resource) free.push(resource)
+      resource.listed = resource.hold === undefined && this.resources.get(resource.id) === resource
+      if (resource.listed) free.push(resource)
     }
     this.#free = free
   }

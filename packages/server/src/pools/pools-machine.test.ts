@@ -67,6 +67,9 @@ class World {
       if (one.view.until <= this.clock.now()) this.believed.delete(one)
       else for (const { id } of one.view.resources) held.set(id, (held.get(id) ?? 0) + 1)
     }
+    for (const { view } of this.believed) {
+      assert.equal(new Set(view.resources.map(({ id }) => id)).size, view.resources.length, 'nothing is held twice')
+    }
     for (const [id, count] of held) assert.equal(count, 1, `${id} has ${count} holders`)
     for (const pool of this.pools.all()) {
       const mine = [...pool.resources.values()]
