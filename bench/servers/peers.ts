@@ -40,13 +40,17 @@ export async function startPeer(peer: Peer, durable: boolean): Promise<RunningPe
   const child: ChildProcess = pinned
     ? spawn('taskset', ['-c', '0', program, ...args], { stdio: 'ignore' })
     : spawn(program, args, { stdio: 'ignore' })
+  // A void run ends this process without a stop.
+  const kill = (): void => void child.kill('SIGKILL')
+  process.once('exit', kill)
   await listens(port)
   return {
     port,
     stop: async () => {
       const exited = once(child, 'exit')
-      child.kill('SIGKILL')
+      kill()
       await exited
+      process.removeListener('exit', kill)
       rmSync(folder, { recursive: true, force: true })
     },
   }
