@@ -27,6 +27,12 @@ export class Fifo<Item> {
     return item
   }
 
+  /** Drops what does not pass. Costs as much as there is. */
+  keep(passes: (item: Item) => boolean): void {
+    this.#items = this.#items.slice(this.#head).filter((item) => item !== undefined && passes(item))
+    this.#head = 0
+  }
+
   *[Symbol.iterator](): Generator<Item> {
     for (let i = this.#head; i < this.#items.length; i++) {
       const item = this.#items[i]

@@ -1,7 +1,12 @@
-// Which of many things is due next. A binary heap; what no longer counts stays in it until its time, and is told apart then.
+// Which of many things is due next. A binary heap; what no longer counts stays in it until its time, or until there is too
+// much of it.
+
+const fullMin = 1_024
 
 export class Deadlines<Item> {
-  readonly #heap: { readonly at: number; readonly item: Item }[] = []
+  #heap: { readonly at: number; readonly item: Item }[] = []
+  /** At this size the heap is looked through for what no longer counts. */
+  #full = fullMin
   readonly #current: (item: Item, at: number) => boolean
 
   /** @param current whether the item is still due at that time: what was renewed or ended is not */
@@ -14,8 +19,21 @@ export class Deadlines<Item> {
   }
 
   add(at: number, item: Item): void {
+    if (this.#heap.length >= this.#full) this.#compact()
+    this.#push({ at, item })
+  }
+
+  /** Costs as much as there is, once in as many additions. */
+  #compact(): void {
+    const left = this.#heap.filter(({ item, at }) => this.#current(item, at))
+    this.#heap = []
+    for (const node of left) this.#push(node)
+    this.#full = Math.max(fullMin, 2 * left.length)
+  }
+
+  #push(node: { readonly at: number; readonly item: Item }): void {
     const heap = this.#heap
-    const node = { at, item }
+    const { at } = node
     let place = heap.length
     heap.push(node)
     while (place > 0) {

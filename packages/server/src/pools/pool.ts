@@ -31,6 +31,9 @@ export interface Hold {
   readonly detached: boolean
 }
 
+/** Waiters that gave up and that a line may always keep. */
+const overMax = 1_000
+
 export interface Waiter {
   readonly pool: Pool
   readonly user: string
@@ -57,7 +60,7 @@ export class Pool {
   readonly resources = new Map<string, Resource>()
   readonly holds = new Set<Hold>()
   /** Free ones in the order in which they became free; those that are not any more are passed over. */
-  #free = new Fifo<Resource>()
+  readonly #free = new Fifo<Resource>()
   #freeCount = 0
   readonly #waiting = new Fifo<Waiter>()
   #over = 0
@@ -132,12 +135,10 @@ export class Pool {
 
   /** Drops what is passed over from the line of free ones. */
   #forget(): void {
-    const free = new Fifo<Resource>()
-    for (const resource of this.#free) {
+    this.#free.keep((resource) => {
       resource.listed = resource.hold === undefined && this.resources.get(resource.id) === resource
-      if (resource.listed) free.push(resource)
-    }
-    this.#free = free
+      return resource.listed
+    })
   }
 
   /** A free resource is held from now on: as the store says. */
@@ -154,6 +155,9 @@ export class Pool {
     if (waiter.over) return
     waiter.over = true
     this.#over += 1
+    if (this.#over < overMax || this.#over * 2 < this.#waiting.size) return
+    this.#waiting.keep((one) => !one.over)
+    this.#over = 0
   }
 
   /** The next one whose turn it is and for whom enough is free; taken out of the line. */

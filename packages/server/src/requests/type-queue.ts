@@ -25,6 +25,9 @@ export interface TypeCounters {
   ran: number
 }
 
+/** Dropped requests that a queue may always keep. */
+const droppedMax = 1_000
+
 /** Told of each request that ended. */
 export type Told = (request: Request, outcome: Outcome, waitedMs: number, ranMs: number) => void
 
@@ -80,11 +83,10 @@ export class TypeQueue {
     if (request.startedAt !== undefined) return
     request.dropped = true
     this.#dropped += 1
-    // A type that nobody works on must not keep what nobody waits for.
-    while (this.#waiting.first?.dropped === true) {
-      this.#waiting.shift()
-      this.#dropped -= 1
-    }
+    // Behind a request that runs for long, what nobody waits for must not pile up.
+    if (this.#dropped < droppedMax || this.#dropped * 2 < this.#waiting.size) return
+    this.#waiting.keep((one) => !one.dropped)
+    this.#dropped = 0
   }
 
   /** Ends what has run for too long. Its executor may go on; what it says is not heard. */

@@ -42,8 +42,10 @@ interface Group {
 export class Leases {
   readonly #byId = new Map<string, LiveLease>()
   readonly #byWorker = new Map<string, Set<LiveLease>>()
-  /** A binary heap, the earliest first. Leases that ended stay in their group until its time. */
-  readonly #heap: Group[] = []
+  /** A binary heap, the earliest first. Leases that ended stay in their group until its time, or until they are too many. */
+  #heap: Group[] = []
+  /** Leases in the heap, ended ones included. */
+  #inHeap = 0
 
   get(id: string): LiveLease | undefined {
     return this.#byId.get(id)
@@ -51,6 +53,11 @@ export class Leases {
 
   get size(): number {
     return this.#byId.size
+  }
+
+  /** Leases that the heap refers to, ended ones included: bounded by those that run. */
+  get kept(): number {
+    return this.#inHeap
   }
 
   all(): Iterable<LiveLease> {
@@ -117,6 +124,8 @@ export class Leases {
   }
 
   #push(group: Group): void {
+    if (this.#inHeap > 4 * this.#byId.size + spareMax) this.#compact()
+    this.#inHeap += group.leases.length
     const heap = this.#heap
     let at = heap.length
     heap.push(group)
@@ -130,9 +139,21 @@ export class Leases {
     heap[at] = group
   }
 
+  /** Long leases that are settled early would be kept until their time. Costs as much as there is, once in as many leases. */
+  #compact(): void {
+    const groups = this.#heap
+    this.#heap = []
+    this.#inHeap = 0
+    for (const { ends, leases } of groups) {
+      const running = leases.filter((lease) => this.#runs(lease) && lease.ends === ends)
+      if (running.length > 0) this.#push({ ends, leases: running })
+    }
+  }
+
   #pop(): Group | undefined {
     const heap = this.#heap
     const top = heap[0]
+    this.#inHeap -= top?.leases.length ?? 0
     const last = heap.pop()
     if (last === undefined || heap.length === 0) return top
     let at = 0
@@ -152,3 +173,6 @@ export class Leases {
 }
 
 const none: ReadonlySet<LiveLease> = new Set()
+
+/** Ended leases that the heap may always keep. */
+const spareMax = 4_096

@@ -148,8 +148,15 @@ export class Queue {
     if (!lane.inRing) {
       lane.inRing = true
       this.#ring.push(lane)
+      if (this.#ring.length - this.#turn > 2 * this.lanes.size + 1_000) this.#sift()
     }
     return !this.paused
+  }
+
+  /** Drops lanes from the ring that are no more: a queue that is paused gives nothing, and so passes none. */
+  #sift(): void {
+    this.#ring = this.#ring.slice(this.#turn).filter((lane) => this.lanes.get(lane.name) === lane)
+    this.#turn = 0
   }
 
   /** After the settings changed. True: the queue has something to claim. */

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Request } from './request.ts'
+import { TypeQueue } from './type-queue.ts'
+
+function ask(queue: TypeQueue, payload: number, answered: unknown[]): Request {
+  const tell = { answer: (outcome: unknown) => void answered.push(outcome), drop: queue.drop }
+  const request = new Request({ type: 't', payload, user: '' }, 0, tell)
+  queue.push(request)
+  return request
+}
+
+test('what was dropped behind a request that runs for long does not pile up, and the others keep their order', async () => {
+  const queue = new TypeQueue('t', () => 0, undefined)
+  const begun: unknown[] = []
+  const ends: ((result: unknown) => void)[] = []
+  const executor = (payload: unknown): Promise<unknown> => {
+    begun.push(payload)
+    return new Promise((resolve) => ends.push(resolve))
+  }
+  queue.registrations.push({ executor, concurrency: 1, timeoutMs: 0 })
+  const answered: unknown[] = []
+  ask(queue, 0, answered)
+  for (let i = 1; i <= 10_000; i++) {
+    const request = ask(queue, i, answered)
+    if (i % 5_000 !== 0) request.drop()
+  }
+  assert.deepEqual([queue.waiting, queue.running.size, [...queue.inLine()].length], [2, 1, 2])
+  for (let i = 0; i < 3; i++) {
+    ends.shift()?.(i)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.deepEqual(begun, [0, 5_000, 10_000])
+  assert.deepEqual([answered.length, queue.waiting, queue.running.size], [3, 0, 0])
+})
