@@ -44,13 +44,15 @@ function argumentsOf(kind: Kind, folder: string, flags: readonly string[]): stri
   return [new URL(`servers/${kind}.ts`, import.meta.url).pathname, folder]
 }
 
-/** Starts it and waits until it listens. */
-export async function startServer(kind: Kind, flags: readonly string[] = []): Promise<Running> {
+/**
+ * Starts it and waits until it listens.
+ * @param alone on a core of its own; several nodes of a cluster share all of them
+ */
+export async function startServer(kind: Kind, flags: readonly string[] = [], alone = true): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'nitka-bench-'))
   const args = argumentsOf(kind, folder, flags)
-  const [program = '', ...rest] = pinned
-    ? ['taskset', '-c', '0', process.execPath, ...args]
-    : [process.execPath, ...args]
+  const [program = '', ...rest] =
+    pinned && alone ? ['taskset', '-c', '0', process.execPath, ...args] : [process.execPath, ...args]
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
   const { url, tcp } = await listening(child)
   const stop = async (): Promise<void> => {

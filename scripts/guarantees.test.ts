@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 const root = new URL('../', import.meta.url)
@@ -13,6 +13,17 @@ test('every test that a guarantee names exists', () => {
   )
   assert.deepEqual(
     missing.map(([, path, name]) => `${path}: ${name}`),
+    [],
+  )
+})
+
+test('every test that the page of reasons names exists', () => {
+  const text = readFileSync(new URL('docs/why.md', root), 'utf8')
+  const named = [...text.matchAll(/`([^`]+\.test\.ts)`/g)].map(([, path = '']) => path)
+  assert.ok(named.length > 30)
+  const place = (path: string): URL => new URL(path.includes('/') ? path : `packages/server/test/${path}`, root)
+  assert.deepEqual(
+    named.filter((path) => !existsSync(place(path))),
     [],
   )
 })

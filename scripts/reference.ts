@@ -1,11 +1,12 @@
 // Writes docs/reference: the tables of errors, close codes, options and metrics, from the code that they describe.
-// `npm run docs`; reference.test.ts fails when the pages are not what this would write.
+// `npm run docs`; reference.test.ts fails when the pages are not what this would write. What the packages export is
+// described by `npm run docs:api`, which takes longer and installs a tool of its own.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { closeCodes } from '../packages/protocol/src/close-codes.ts'
 import { type ErrorCode, errors } from '../packages/protocol/src/errors.ts'
-import { environmentName, flagName, type Option, type OptionName, options } from '../packages/server/src/config.ts'
-import { series } from '../packages/server/src/observe/metrics.ts'
+import { series } from '../packages/server/src/observe/series.ts'
+import { environmentName, flagName, type Option, type OptionName, options } from '../packages/server/src/options.ts'
 
 export const folder = new URL('../docs/reference/', import.meta.url)
 
@@ -21,7 +22,8 @@ const meanings: Readonly<Record<ErrorCode, string>> = {
   'too-large': 'The message, body or head is over its limit.',
   overloaded: 'A limit of number or rate is reached; wait, then come back.',
   internal: 'A fault of the server. The outcome is unknown: repeat with the same client id.',
-  unavailable: 'The store cannot answer now. The outcome is unknown: repeat with the same client id.',
+  unavailable:
+    'The store, or what tokens are checked with, cannot answer now. The outcome is unknown: repeat with the same client id.',
   draining: 'The server is stopping; nothing was done. Come back, elsewhere if you can.',
   damaged: 'The store holds it but cannot read it; see docs/storage.md.',
 }

@@ -17,7 +17,12 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-const patterns = ['packages/*/{src,test,testing}/**/*.test.ts', 'scripts/*.test.ts', 'bench/*.test.ts']
+const patterns = [
+  'packages/*/{src,test,testing}/**/*.test.ts',
+  'scripts/*.test.ts',
+  'bench/*.test.ts',
+  'examples/*/*.test.ts',
+]
 const filesAtOnce = 2
 /** How long a process may live on with no test under way. */
 const lingerMs = 20_000

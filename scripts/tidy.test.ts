@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { entries } from './api/entries.mjs'
+import { undocumentedExports } from './tidy/docstrings.ts'
 import { brokenLinks, differences, documentedNames, exportedTable, missingWalkPaths, read } from './tidy/documents.ts'
 import { type Arrows, circles, loadedBy, unusedExports, wrongArrows } from './tidy/imports.ts'
 import { type Banned, bannedWords, longFunctions } from './tidy/shape.ts'
@@ -15,32 +17,42 @@ import { exists, isTest, lineAt, repositoryFiles, root, separate, sources } from
  */
 const arrows: Arrows = {
   'world.ts': [],
+  'version.ts': [],
   'bus.ts': [],
   'gate.ts': [],
-  'fanout/': ['world.ts'],
+  'fanout/': ['world.ts', 'bus.ts'],
   'log/': ['world.ts', 'bus.ts', 'gate.ts', 'fanout/'],
   'relay/': ['world.ts', 'bus.ts', 'fanout/', 'log/'],
   'direct/': ['world.ts', 'bus.ts', 'fanout/', 'log/'],
-  'rooms/': ['world.ts', 'bus.ts', 'fanout/', 'log/'],
+  'rooms/': ['world.ts', 'bus.ts', 'rates.ts', 'fanout/', 'log/', 'type nodes/'],
   'trace/': ['world.ts', 'log/'],
   'tasks/': ['world.ts'],
   'fifo.ts': [],
-  'requests/': ['world.ts', 'fifo.ts'],
-  'pools/': ['world.ts', 'fifo.ts'],
+  'token-bucket.ts': ['world.ts'],
+  'rates.ts': ['world.ts', 'token-bucket.ts'],
+  'suggestion.ts': [],
+  'options.ts': [],
+  'dot-env.ts': [],
+  'memory.ts': ['options.ts', 'type config.ts'],
+  'nodes/': ['world.ts', 'bus.ts'],
+  'requests/': ['world.ts', 'fifo.ts', 'nodes/'],
+  'pools/': ['world.ts', 'fifo.ts', 'nodes/'],
   // The rules of reports and back-offs are pure, so that both engines decide alike.
   'engines/': [
     'world.ts',
     'bus.ts',
     'gate.ts',
+    'type nodes/',
     'type log/',
     'type rooms/',
     'type direct/',
     'type pools/',
+    'type nodes/',
     'tasks/rules.ts',
     'tasks/task-store.ts',
   ],
   'engines/conformance/': ['*'],
-  'sessions/': ['world.ts', 'fanout/'],
+  'sessions/': ['world.ts', 'token-bucket.ts', 'rates.ts', 'fanout/'],
   'dialects/': [
     'world.ts',
     'fanout/',
@@ -54,9 +66,10 @@ const arrows: Arrows = {
     'pools/',
     'trace/',
   ],
-  'transports/': ['world.ts', 'sessions/', 'type dialects/'],
+  'transports/': ['world.ts', 'version.ts', 'sessions/', 'type dialects/'],
   'transports/http/': [
     'world.ts',
+    'version.ts',
     'sessions/',
     'type dialects/',
     'type observe/',
@@ -72,7 +85,11 @@ const arrows: Arrows = {
   'observe/': ['world.ts', 'type *'],
   'cli/': ['*'],
   'server.ts': ['*'],
+  'events.ts': ['world.ts', 'type sessions/', 'type tasks/'],
+  'event-sources.ts': ['type events.ts', 'type log/', 'direct/', 'type sessions/', 'type tasks/'],
   'services.ts': ['*'],
+  'open-engine.ts': ['*'],
+  'authentication.ts': ['world.ts', 'config.ts', 'sessions/', 'type nodes/', 'type observe/', 'type server-tools.ts'],
   'server-tools.ts': ['world.ts', 'type *'],
   'doors.ts': ['*'],
   'main.ts': ['*'],
@@ -92,7 +109,7 @@ const banned: readonly Banned[] = [
     except: ['world.ts'],
   },
   { pattern: /\b(TODO|FIXME|XXX)\b(?!\([^)]+\):)/, instead: 'TODO(reason):', except: [], in: 'comments' },
-  { pattern: /\bconsole\./, instead: 'the logger of observe/', except: ['cli/', 'main.ts'] },
+  { pattern: /\bconsole\./, instead: 'the logger of observe/', except: ['cli/', 'main.ts', 'nitka.ts'] },
   { pattern: /\bprocess\.exit\(/, instead: 'an error up to main.ts', except: ['cli/', 'main.ts'] },
   { pattern: /(?::|<|,|\||&|\bas|=)\s*any\b(?!\s*[(:.=])/, instead: 'unknown, parsed once', except: [] },
 ]
@@ -107,7 +124,7 @@ const longFunctionsKnown: Readonly<Record<string, number>> = {}
 const unusedExportsKnown: Readonly<Record<string, string>> = {}
 
 /** Exported names that only the checks below take. */
-const takenHere = ['packages/server/src/config.ts#options']
+const takenHere = ['packages/server/src/options.ts#options']
 
 const bannedFileNames = /(^|[-.])(utils?|helpers?|lib|common|manager|base)($|[-.])|^types$/
 
@@ -126,6 +143,8 @@ const machineTexts = [
 const serverFolder = 'packages/server/src/'
 const serverCode = sources((path) => path.startsWith(serverFolder) && !path.endsWith('.test.ts'))
 const protocolCode = sources((path) => path.startsWith('packages/protocol/src/') && !path.endsWith('.test.ts'))
+const clientCode = sources((path) => path.startsWith('packages/client/src/') && !path.endsWith('.test.ts'))
+const exampleCode = sources((path) => path.startsWith('examples/') && !path.endsWith('.test.ts'))
 const packageCode = sources((path) => /^packages\/[^/]+\/src\//.test(path) && !path.endsWith('.test.ts'))
 const everyCode = sources((path) => /^(packages|scripts|bench|examples)\//.test(path))
 const documents = repositoryFiles.filter((path) => path.endsWith('.md'))
@@ -154,6 +173,48 @@ test('the protocol package imports nothing but itself, and a schema library only
       const allowed = file?.startsWith('packages/protocol/src/') || (schemas && /^typebox($|\/)/.test(from))
       if (!allowed) wrong.push(`${path}:${line} imports ${from} → a file of the protocol, or typebox in schemas/`)
     }
+  }
+  none(wrong)
+})
+
+test('the client imports nothing but itself, plain values of the protocol, and Node only for TCP', () => {
+  const wrong: string[] = []
+  for (const { path, imports } of clientCode) {
+    const tcp = path === 'packages/client/src/tcp.ts'
+    for (const { from, file, line } of imports) {
+      if (file?.startsWith('packages/client/src/') || from === '@nitka/protocol') continue
+      if (!(tcp && from.startsWith('node:'))) wrong.push(`${path}:${line} imports ${from} → a file of the client`)
+    }
+  }
+  none(wrong)
+})
+
+test('an example imports what a program of its reader could', () => {
+  const wrong: string[] = []
+  for (const { path, imports } of exampleCode) {
+    const [folder] = /^examples\/[^/]+\//.exec(path) ?? ['']
+    for (const { from, file, line } of imports) {
+      if (file?.startsWith(folder) || /^(node:.*|nitka|nitka\/testing|@nitka\/client|@nitka\/client\/tcp)$/.test(from))
+        continue
+      if (!(folder === 'examples/fastify/' && from === 'fastify'))
+        wrong.push(`${path}:${line} imports ${from} → nitka, @nitka/client, Node, its own folder`)
+    }
+  }
+  none(wrong)
+})
+
+test('every example has a README, a test that runs it, and a row in the index', () => {
+  const index = read('examples/README.md')
+  const names = new Set(repositoryFiles.flatMap((path) => /^examples\/([^/]+)\//.exec(path)?.[1] ?? []))
+  names.delete('testing')
+  assert.ok(names.size > 0)
+  const wrong: string[] = []
+  for (const name of names) {
+    const readme = `examples/${name}/README.md`
+    if (!exists(readme)) wrong.push(`${readme}:1 does not exist → what, one command, what one sees`)
+    if (!index.includes(`(${name}/README.md)`)) wrong.push(`examples/README.md:1 has no row for ${name} → add it`)
+    const tested = repositoryFiles.some((path) => path.startsWith(`examples/${name}/`) && path.endsWith('.test.ts'))
+    if (!tested) wrong.push(`examples/${name}:1 is run by no test → add a .test.ts`)
   }
   none(wrong)
 })
@@ -206,6 +267,10 @@ test('every exported name is used by another file', () => {
   ])
 })
 
+test('everything that the packages export has a docstring, for the reference of `npm run docs:api`', () => {
+  none([...new Set(Object.values(entries).flatMap((path) => undocumentedExports(path)))])
+})
+
 test('no file or folder has a name that says nothing', () => {
   const wrong = everyCode.filter(({ path }) =>
     path.split('/').some((part) => bannedFileNames.test(part.replace(/(\.test)?\.\w+$/, ''))),
@@ -230,7 +295,7 @@ test('the reference documents every error and close code, and no other', async (
 })
 
 test('the reference documents every option, and no other', async () => {
-  const file = `${serverFolder}config.ts`
+  const file = `${serverFolder}options.ts`
   const options = await exportedTable(file, 'options')
   const page = 'docs/reference/options.md'
   none(differences(page, documentedNames(page), Object.keys(options), file))

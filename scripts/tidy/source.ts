@@ -182,10 +182,12 @@ function namesIn(clause: string): string[] {
 const ownPackages: Record<string, string> = {
   '@nitka/protocol': 'packages/protocol/src/index.ts',
   '@nitka/protocol/schemas': 'packages/protocol/src/schemas/index.ts',
+  '@nitka/client': 'packages/client/src/index.ts',
   nitka: 'packages/server/src/index.ts',
 }
 
-function resolveImport(path: string, from: string): string | undefined {
+/** The file of the repository that an import means; undefined for a package of somebody else. */
+export function resolveImport(path: string, from: string): string | undefined {
   if (!from.startsWith('.')) return ownPackages[from]
   return posix.join(dirname(path), from)
 }

@@ -9,6 +9,8 @@ export const closeCodes = {
   internal: { code: 1011, retry: 'later', doc: 'The server failed; nothing unconfirmed may be taken as done.' },
   restart: { code: 1012, retry: 'now', doc: 'The server restarts; come back.' },
   tryLater: { code: 1013, retry: 'later', doc: 'Too slow or too many: come back after a wait and resume.' },
+  expired: { code: 3000, retry: 'now', doc: 'The token is no longer valid: come back with a new one.' },
 } as const satisfies Record<string, { code: number; retry: 'now' | 'later' | 'never'; doc: string }>
 
+/** Why a connection was closed: a name from `closeCodes`. */
 export type CloseReason = keyof typeof closeCodes

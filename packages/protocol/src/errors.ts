@@ -18,6 +18,7 @@ export const errors = {
   damaged: { http: 500, rpc: -32052, retry: 'never' },
 } as const satisfies Record<string, { http: number; rpc: number; retry: 'never' | 'later' }>
 
+/** What went wrong, stable: a name from `errors`. */
 export type ErrorCode = keyof typeof errors
 
 /** A refusal or a passing failure, told to the caller. `message` names what was wrong and what is allowed. */

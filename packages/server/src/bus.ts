@@ -1,6 +1,7 @@
 // The wire between nodes. It only says "look": it may lose, repeat and reorder, and it is never the record. What is
 // local to a node never travels over it.
 
+/** The wire between nodes, as every engine offers it. */
 export interface Bus {
   /**
    * Offers `bytes` to the subscribers of `subject` on every *other* node. Returns at once; nothing is promised.
@@ -17,9 +18,11 @@ export interface Bus {
   /** Whether the bus answers. A node without a bus still serves from its store. */
   readonly healthy: boolean
 
+  /** Ends all subscriptions and the connection. */
   close(): Promise<void>
 }
 
+/** What somebody hears of a subject, until it is ended. */
 export interface BusSubscription {
   /** Ends it. May be called twice. */
   cancel(): void

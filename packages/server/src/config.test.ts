@@ -4,15 +4,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from '../testing/server.ts'
-import {
-  configure,
-  configureProcess,
-  environmentName,
-  flagName,
-  type OptionName,
-  options,
-  withDotEnv,
-} from './config.ts'
+import { configure, configureProcess } from './config.ts'
+import { withDotEnv } from './dot-env.ts'
+import { environmentName, flagName, type OptionName, options } from './options.ts'
 
 function faultsOf(body: () => unknown): string[] {
   try {
@@ -111,7 +105,7 @@ test('an unknown option names the nearest there is, wherever it comes from', () 
   )
   assert.deepEqual(
     faultsOf(() => configureProcess({ 'puls-ms': '1' }, {})),
-    ['--puls-ms is not an option; did you mean pulse-ms?'],
+    ['--puls-ms is not an option; did you mean --pulse-ms?'],
   )
   assert.deepEqual(
     faultsOf(() => configureProcess({}, { NITKA_PROT: '1' })),
@@ -154,6 +148,10 @@ test('.env adds what the environment does not say, in any of the ways that peopl
     "NITKA_WEBHOOK_SECRET='x=y#z'",
     'NITKA_ORIGINS=https://a.example,https://b.example',
     'NITKA_PONG_MS=',
+    'SOCKET_PORT=41970 # as before',
+    'NITKA_EXECUTORS="a # b.mjs" # by hand',
+    'NITKA_GENERATE="{"rate":2}"',
+    'NITKA_AUTH_SECRET=a#b',
     'not a line',
   ]
   await writeFile(path, lines.join('\r\n'))
@@ -165,6 +163,10 @@ test('.env adds what the environment does not say, in any of the ways that peopl
     NITKA_WEBHOOK_SECRET: 'x=y#z',
     NITKA_ORIGINS: 'https://a.example,https://b.example',
     NITKA_PONG_MS: '',
+    SOCKET_PORT: '41970',
+    NITKA_EXECUTORS: 'a # b.mjs',
+    NITKA_GENERATE: '{"rate":2}',
+    NITKA_AUTH_SECRET: 'a#b',
     HOME: '/',
   })
   assert.deepEqual(withDotEnv({ A: '1' }, join(path, 'missing')), { A: '1' })

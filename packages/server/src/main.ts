@@ -1,35 +1,38 @@
 // The command line: which command, its flags, and how a process of ours ends. A file a command in cli/.
 
 import { NitkaError } from '@nitka/protocol'
+import { commands } from './cli/commands.ts'
+import { holdProcess } from './cli/hold.ts'
+import { suggestion } from './suggestion.ts'
 
-/** Resolves to the exit code. */
-type Command = (args: readonly string[]) => Promise<number>
-
-/** Loaded when asked for: a worker or a question to a running server does without the server's code. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./cli/serve.ts')).serve,
-  demo: async () => (await import('./cli/demo.ts')).demo,
-  tasks: async () => (await import('./cli/tasks.ts')).tasks,
-  call: async () => (await import('./cli/call.ts')).call,
-  pools: async () => (await import('./cli/pools.ts')).pools,
-  work: async () => (await import('./cli/work.ts')).work,
-  check: async () => (await import('./cli/check.ts')).check,
-  config: async () => (await import('./cli/config.ts')).config,
-  trace: async () => (await import('./cli/trace.ts')).trace,
-  help: async () => (await import('./cli/help.ts')).help,
+/** What people type for a command out of habit. */
+const habits: Readonly<Record<string, string>> = {
+  '--help': 'help',
+  '-h': 'help',
+  '--version': 'version',
+  '-v': 'version',
 }
 
-async function main([name = 'help', ...args]: readonly string[]): Promise<number> {
-  const asked = name === '--help' || name === '-h' ? 'help' : name
-  const load = Object.hasOwn(commands, asked) ? commands[asked] : undefined
-  if (load === undefined) {
-    console.error(`nitka: there is no command ${name}; \`nitka help\` lists them`)
+async function main([first = 'help', ...rest]: readonly string[]): Promise<number> {
+  const asked = Object.hasOwn(habits, first) ? habits[first] : first
+  const helped = rest.some((arg) => arg === '--help' || arg === '-h')
+  // `nitka serve --help` is `nitka help serve`.
+  const [name, args] = helped && asked !== 'help' ? ['help', [asked ?? first, ...rest]] : [asked, rest]
+  const command = commands.find((one) => one.name === name)
+  if (command === undefined) {
+    const near = suggestion(
+      first,
+      commands.map((one) => one.name),
+    )
+    console.error(`nitka: there is no command ${first}; \`nitka help\` lists them${near}`)
     return 2
   }
-  const command = await load()
-  return command(args)
+  const run = await command.load()
+  return run(args, command, commands)
 }
 
+// A command that waits has not ended, whatever it waits for: the clock's timers alone would let the process end, with 0.
+holdProcess()
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
 main(process.argv.slice(2)).then((code) => process.exit(code), fail)

@@ -3,18 +3,28 @@
 import type { Config } from './config.ts'
 import type { Engine } from './engines/engine.ts'
 import type { Authenticator, Authorize } from './sessions/auth.ts'
+import type { Attach } from './transports/http/attachment.ts'
 import type { World } from './world.ts'
 
+/** What a program may put in place of the server’s own. */
 export interface ServerTools {
-  /** Clock and chance. Default: the real ones. */
+  /** Clock and chance; in tests `{ ...realWorld(), clock }` with a clock of `nitka/testing`. Default: the real ones. */
   readonly world?: World
-  /** Who may do what. Default: everybody everything. */
+  /**
+   * Who may do what. Asked before every such action, on every transport; of one connection the answers count in the order of
+   * the questions. What it throws refuses, too. Default: everybody everything.
+   */
   readonly authorize?: Authorize
-  /** Who is who. Default: `?user=`, for development. */
+  /** Who is who. Asked once a connection, and for each HTTP request. Default: `?user=`, for development. */
   readonly authenticator?: Authenticator
-  /** Opens the engine. Default: the embedded store in `config.data`. */
+  /** Opens the engine, which is closed with the server. Default: the embedded store in `config.data`. */
   readonly openEngine?: (config: Config, world: World) => Promise<Engine>
-  /** The page at `/`. Default: none. */
+  /**
+   * Answers below a path of an HTTP server that exists already, instead of opening a port: `host` and `port` are not given
+   * then, and `stop` leaves that server open. Default: a server of its own.
+   */
+  readonly attach?: Attach
+  /** The page at `/`, one HTML file. Besides what is in it, it may load scripts of this server: `./nitka.js`. Default: none. */
   readonly page?: URL
   /** Told once when the server can no longer be trusted and must end: the store failed. */
   readonly onFatal?: (cause: Error) => void

@@ -9,6 +9,7 @@ export interface Timer {
   cancel(): void
 }
 
+/** Time, and what is to happen later. */
 export interface Clock {
   /** Wall time in milliseconds since 1970: for what people read. May jump. */
   now(): number
@@ -16,12 +17,16 @@ export interface Clock {
   monotonic(): number
   /** Runs `task` at the end of this turn of the event loop, after the input that is there has been read. */
   soon(task: () => void): void
-  /** Runs `task` once after `ms`. Does not keep the process alive. */
+  /**
+   * Runs `task` once after `ms`; as soon as it can if that is over already, which it is when the process was stopped between
+   * reading the clock and asking; after at most 24.8 days. Does not keep the process alive.
+   */
   after(ms: number, task: () => void): Timer
   /** Runs `task` every `ms`, first after `ms`. Does not keep the process alive. */
   every(ms: number, task: () => void): Timer
 }
 
+/** Chance. */
 export interface Random {
   /** `length` bytes, unpredictable in production. */
   bytes(length: number): Uint8Array
@@ -29,10 +34,14 @@ export interface Random {
   fraction(): number
 }
 
+/** What a server takes from the world around it. */
 export interface World {
   readonly clock: Clock
   readonly random: Random
 }
+
+/** Longer waits overflow Node's timers, which then run at once. */
+const timerMax = 2 ** 31 - 1
 
 export const realClock: Clock = {
   now: () => Date.now(),
@@ -41,7 +50,7 @@ export const realClock: Clock = {
     setImmediate(task)
   },
   after(ms, task) {
-    const timer = setTimeout(task, ms).unref()
+    const timer = setTimeout(task, Math.min(Math.max(ms, 0), timerMax)).unref()
     return { cancel: () => clearTimeout(timer) }
   },
   every(ms, task) {
@@ -55,6 +64,7 @@ const realRandom: Random = {
   fraction: () => Math.random(),
 }
 
+/** The clock of the machine, and its random source. */
 export function realWorld(): World {
   return { clock: realClock, random: realRandom }
 }

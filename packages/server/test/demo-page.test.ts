@@ -96,3 +96,28 @@ test('markup in a message stays text', { skip }, async (t) => {
   assert.equal(await anna.locator('#room img').count(), 0)
   assert.equal(await anna.title(), 'Nitka demo')
 })
+
+test('an empty page says what to do, and fits a telephone', { skip }, async (t) => {
+  const { server } = await startWithLobby(t)
+  const { page } = await openBrowser(t)
+  const anna = await page(`${server.url}/?user=anna`)
+  await anna.setViewportSize({ width: 400, height: 800 })
+  await live(anna)
+  const empty = (id: string): Promise<string> =>
+    anna.evaluate(`getComputedStyle(document.querySelector('${id}'), '::after').content`)
+  assert.match(await empty('#direct'), /Write to ola/)
+  assert.match(await empty('#board'), /Draw here/)
+  const size = await anna.evaluate(`(() => {
+    const counts = document.querySelector('.counts')
+    return [document.documentElement.scrollWidth, counts.scrollWidth - counts.clientWidth]
+  })()`)
+  assert.deepEqual(size, [400, 0])
+  await anna.locator('#canvas').click({ position: { x: 30, y: 30 } })
+  await anna.mouse.down()
+  await anna.mouse.move(120, 120, { steps: 3 })
+  await anna.mouse.up()
+  assert.equal(await empty('#board'), 'none')
+  const [second] = await Promise.all([anna.context().waitForEvent('page'), anna.click('header a')])
+  await live(second)
+  assert.notEqual(await second.inputValue('#name'), 'anna')
+})

@@ -48,6 +48,12 @@ test('by itself the demo has three workers, and tasks that they do', async (t) =
   const demo = await startDemo(t, [])
   await eventually(async () => (await defaultQueue(demo.url)).workers === 3, 'three workers')
   await eventually(async () => (await defaultQueue(demo.url)).done! > 3, 'tasks to be done')
+  await ask(demo.url, 'POST', '/messages/user', { fromUser: 'bert', toUser: 'ola', message: 'hello' })
+  const answered = async (): Promise<boolean> => {
+    const { body } = await ask(demo.url, 'GET', '/ws/history?user=bert&with=ola')
+    return body.messages.some(({ fromUser }: { fromUser: unknown }) => fromUser === 'ola')
+  }
+  await eventually(answered, 'ola to answer')
   assert.equal(await demo.interrupt(), 0)
 })
 

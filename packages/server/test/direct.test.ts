@@ -255,6 +255,8 @@ test('the application sends system and user messages, over HTTP and from inside'
   assert.equal((await bert.json()).fromUser, 1)
   await server.direct.sendSystem({ toUser: '2', message: 'inside' })
   assert.equal((await bert.json()).message, 'inside')
+  assert.equal((await ask('POST', '/messages/system', { toUser: 2, message: 'no data', data: null })).status, 201)
+  assert.equal('data' in (await bert.json()), false, 'as many languages write what is not there')
   assert.equal((await ask('POST', '/messages/system', { toUser: 2 })).body.field, 'message')
 })
 

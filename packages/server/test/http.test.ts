@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { test } from 'node:test'
 import { calls, notifications } from '@nitka/protocol/schemas'
-import { series } from '../src/observe/metrics.ts'
+import { series } from '../src/observe/series.ts'
+import { eventually } from '../testing/eventually.ts'
 import { start } from '../testing/server.ts'
 
 test('the server describes itself: every route, every call, every notification, every metric', async (t) => {
@@ -51,6 +53,30 @@ test('a web page of another origin is refused over HTTP', async (t) => {
   }
 })
 
+test('a web page of an origin on the list may send json and read the answers, streams too', async (t) => {
+  const origin = 'https://app.example'
+  const { server } = await start(t, { origins: [origin] })
+  const allowed = async (path: string, init: RequestInit = {}): Promise<[number, string | null]> => {
+    const response = await fetch(server.url + path, { ...init, headers: { origin, ...init.headers } })
+    await response.body?.cancel()
+    return [response.status, response.headers.get('access-control-allow-origin')]
+  }
+  assert.deepEqual(await allowed('/rooms?user=ann'), [200, origin])
+  assert.deepEqual(await allowed('/rooms'), [401, origin])
+  assert.deepEqual(await allowed('/task?batchsize=1'), [200, origin])
+  assert.deepEqual(await allowed('/report', { method: 'POST', body: '[]' }), [200, origin])
+  const wish = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' }
+  const preflight = await fetch(`${server.url}/report`, { method: 'OPTIONS', headers: { origin, ...wish } })
+  assert.equal(preflight.status, 204)
+  assert.match(String(preflight.headers.get('access-control-allow-methods')), /POST/)
+  assert.match(String(preflight.headers.get('access-control-allow-headers')), /authorization, content-type/)
+  const evil = await fetch(`${server.url}/report`, {
+    method: 'OPTIONS',
+    headers: { ...wish, origin: 'https://evil.example' },
+  })
+  assert.deepEqual([evil.status, evil.headers.get('access-control-allow-origin')], [403, null])
+})
+
 test('odd content types never slip past the checks', async (t) => {
   const { server, ask } = await start(t)
   const { host } = new URL(server.url)
@@ -82,6 +108,38 @@ test('what is too large, too long or unreadable is a problem document', async (t
   assert.match(text, /problem\+json/)
   const missing = await ask('GET', '/nothing/here')
   assert.deepEqual([missing.status, missing.body.code], [404, 'not-found'])
+  assert.match((await ask('GET', '/')).body.detail, /openapi\.json/)
+})
+
+test('whoever must say who they are is told by which scheme', async (t) => {
+  const { server } = await start(t)
+  const { host } = new URL(server.url)
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n'
+  for (const [path, headers] of [
+    ['/rooms', 'Connection: close\r\n'],
+    ['/ws', upgrade],
+  ] as const) {
+    const { status, text } = await raw(server.url, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n`)
+    assert.equal(status, 401)
+    assert.match(text, /\r\nwww-authenticate: bearer\r\n/i)
+  }
+})
+
+test('a websocket path says what it is to who comes without an upgrade, or with one that is wrong', async (t) => {
+  const { server, ask } = await start(t)
+  const { host } = new URL(server.url)
+  for (const path of ['/ws', '/ws?user=a', '/relay', '/relay/c', '/rooms/tea/ws']) {
+    const { status, body, type } = await ask('GET', path)
+    assert.deepEqual([status, body.status, body.code, body.field], [426, 426, 'invalid', 'Upgrade'], path)
+    assert.match(type, /problem\+json/)
+  }
+  assert.equal((await ask('POST', '/ws', {})).status, 404)
+  const upgrade = `GET /ws?user=a HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`
+  for (const rest of ['Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n', '']) {
+    const { status, text } = await raw(server.url, `${upgrade}${rest}\r\n`)
+    assert.equal(status, 400)
+    assert.match(text, /problem\+json[\s\S]*Sec-WebSocket-Version: 13[\s\S]*"code":"invalid"/)
+  }
 })
 
 test('an offer to change to HTTP/2 is declined by an answer, and too many headers are refused', async (t) => {
@@ -96,6 +154,25 @@ test('an offer to change to HTTP/2 is declined by an answer, and too many header
   )
   assert.equal(status, 413)
   assert.match(text, /at most 64 headers/)
+})
+
+test('a picture or a download of a foreign page claims no tasks', async (t) => {
+  const { server } = await start(t)
+  await server.tasks.add({ payload: { Period: 1 } })
+  const { host } = new URL(server.url)
+  const get = (header: string) =>
+    raw(server.url, `GET /task?batchsize=1 HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${header}\r\n\r\n`)
+  for (const site of ['cross-site', 'same-site']) {
+    const { status, text } = await get(`Sec-Fetch-Site: ${site}`)
+    assert.equal(status, 403)
+    assert.match(text, /"field":"Origin"/)
+  }
+  assert.equal(server.tasks.queues()[0]?.ready, 1)
+  for (const site of ['same-origin', 'none']) {
+    const answer = await fetch(`${server.url}/task?batchsize=1`, { headers: { 'sec-fetch-site': site } })
+    assert.equal(answer.status, 200)
+    await answer.body?.cancel()
+  }
 })
 
 test('a storm of connections is let in bit by bit, and told to come back', async (t) => {
@@ -168,6 +245,20 @@ test('messages and tasks of a batch are stored together or not at all', async (t
   assert.equal((await ask('GET', `/tasks/${added.id}`)).body.payload.n, 4)
 })
 
+test('who sends what is no HTTP is cut off after the answer, also when it does not close', async (t) => {
+  const { server } = await start(t)
+  const { hostname, port } = new URL(server.url)
+  const socket = connectTcp({ host: hostname, port: Number(port), allowHalfOpen: true })
+  t.after(() => socket.destroy())
+  socket.on('error', () => undefined)
+  socket.write('garbage\r\n\r\n')
+  const [answer] = await once(socket, 'data')
+  assert.match(String(answer), /^HTTP\/1.1 400 [\s\S]*problem\+json/)
+  const open = () =>
+    new Promise<number>((resolve) => server.http.server.getConnections((_error, count) => resolve(count)))
+  await eventually(async () => (await open()) === 0, 'the socket to be gone')
+})
+
 /** Sends bytes and reads the answer to its end. */
 async function raw(url: string, request: string): Promise<{ status: number; text: string }> {
   const { hostname, port } = new URL(url)
@@ -177,3 +268,14 @@ async function raw(url: string, request: string): Promise<{ status: number; text
   for await (const chunk of socket) text += chunk
   return { status: Number(text.split(' ')[1]), text }
 }
+
+test('how much a confirmation is worth is told to clients, by the probe and as a metric', async (t) => {
+  for (const durability of ['disk', 'relaxed'] as const) {
+    const { ask, connect } = await start(t, { durability })
+    const client = await connect('/ws?user=anna', { protocols: ['nitka.rpc.v1'] })
+    assert.equal((await client.call('session.hello')).durability, durability)
+    assert.equal((await ask('GET', '/readyz')).body.durability, durability)
+    const { body } = await ask('GET', '/metrics')
+    assert.match(body, new RegExp(`^nitka_store_durability\\{durability="${durability}"\\} 1$`, 'm'))
+  }
+})

@@ -105,7 +105,7 @@ test('a client that neither reads nor answers the goodbye does not keep a server
 
 test('what was confirmed before and during a SIGTERM under load is there after the restart, and nothing unconfirmed', async (t) => {
   const data = await temporaryFolder(t)
-  const server = await startProcess(t, data, ['--drain-ms', '1000', '--unanswered', '16'])
+  const server = await startProcess(t, data, ['--drain-ms', '3000', '--unanswered', '16'])
   const users = ['ann', 'bert', 'carl', 'dora']
   const oks = new Map<string, number>()
   const load = users.map(async (user) => {
@@ -201,7 +201,7 @@ const isRoot = process.getuid?.() === 0 && 'the superuser may write everywhere'
 test('a data folder that may not be written is refused in one line that names it', { skip: isRoot }, async (t) => {
   const folder = await temporaryFolder(t)
   await chmod(folder, 0o500)
-  t.after(() => chmod(folder, 0o700))
+  t.after(() => chmod(folder, 0o700).catch(() => undefined)) // It may be removed by now.
   const { code, errors } = await runProcess(t, ['serve', '--port', '0', '--data', folder])
   assert.equal(code, 1)
   assert.ok(oneLine(errors).includes(folder), errors)
@@ -218,7 +218,7 @@ test('without authentication a server is not opened to other machines by acciden
     runProcess(t, serve, { NITKA_ALLOW_OPEN: '' }),
   ])
   for (const { code, errors } of refused) {
-    assert.equal(code, 1)
+    assert.ok(code === 1 || code === 2)
     oneLine(errors)
   }
   assert.match(refused[0]!.errors, /0\.0\.0\.0.*--allow-open/)
@@ -234,16 +234,20 @@ test('what is wrong with the options is told in one line, all of it, with the na
     ['serve', '--data', data, '--prot', '9000', '--rate=-1', '--log-level', 'loud'],
     { NITKA_PULSE: '3' },
   )
-  assert.equal(code, 1)
+  assert.equal(code, 2)
   oneLine(errors)
-  for (const part of ['--prot is not an option; did you mean port?', '--rate must be', '--log-level must be one of']) {
+  for (const part of [
+    '--prot is not an option; did you mean --port?',
+    '--rate must be',
+    '--log-level must be one of',
+  ]) {
     assert.ok(errors.includes(part), `${part} in ${errors}`)
   }
   assert.ok(errors.includes('NITKA_PULSE is not an option; did you mean NITKA_PULSE_MS?'))
   const twice = await runProcess(t, ['serve', '--port', '1', '--port', '2'])
   assert.match(oneLine(twice.errors), /--port is given more than once/)
   const stray = await runProcess(t, ['serve', '9000', '--data', data, '--port', '0'])
-  assert.equal(stray.code, 1)
+  assert.equal(stray.code, 2)
   assert.match(oneLine(stray.errors), /9000/)
   assert.deepEqual(await readdir(data), [])
 })

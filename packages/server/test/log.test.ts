@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IdSource } from '@nitka/protocol'
+import { InProcessHub } from '../src/engines/embedded/bus.ts'
+import { Pulse } from '../src/fanout/pulse.ts'
+import { Log } from '../src/log/log.ts'
+import type { LogStore } from '../src/log/log-store.ts'
+import { realWorld } from '../src/world.ts'
 import { eventually } from '../testing/eventually.ts'
+import { replacing } from '../testing/late.ts'
 import { Ear, encoder, numbers, say, tea, twoNodes } from '../testing/log-nodes.ts'
 
 test('what one node stores is heard on the other, in order', async (t) => {
@@ -15,26 +22,28 @@ test('what one node stores is heard on the other, in order', async (t) => {
   assert.deepEqual(ear.heard, numbers(40))
 })
 
-test('a hint that was lost is made good by the next one', async (t) => {
+test('what the bus lost is made good by the next entry', async (t) => {
   const nodes = await twoNodes(t)
   const ear = new Ear()
   const joined = await nodes.two.join(tea, { offset: 0 }, { recipient: ear, encoder })
   joined.subscription.start()
   nodes.lose = 'everything'
   await say(nodes.one, 5)
+  await eventually(() => nodes.one.exchange.counts.partsOut === 5, 'all to be told')
   nodes.lose = 'nothing'
   await say(nodes.one)
   await eventually(() => ear.heard.length === 6, 'all')
   assert.deepEqual(ear.heard, numbers(6))
 })
 
-test('the last message of a conversation is found by the sweep when its hint was lost', async (t) => {
+test('the last message of a conversation is found by the sweep when the bus lost it', async (t) => {
   const nodes = await twoNodes(t)
   const ear = new Ear()
   const joined = await nodes.two.join(tea, { offset: 0 }, { recipient: ear, encoder })
   joined.subscription.start()
   nodes.lose = 'everything'
   await say(nodes.one, 3)
+  await eventually(() => nodes.one.exchange.counts.partsOut === 3, 'all to be told')
   await nodes.two.sweep()
   await eventually(() => ear.heard.length === 3, 'all')
   assert.deepEqual(ear.heard, numbers(3))
@@ -77,21 +86,51 @@ test('a position before what was trimmed gets the exact range that is gone, and 
   joined.subscription.close()
 })
 
-test('a hint that comes while a gap is being read is not lost', async (t) => {
+test('what one node stores is carried to the other, which need not read it', async (t) => {
   const { one, two, late } = await twoNodes(t)
   const ear = new Ear()
   const joined = await two.join(tea, { offset: 0 }, { recipient: ear, encoder })
   joined.subscription.start()
+  await eventually(() => joined.subscription.phase === 'live', 'live')
+  late.pages.hold()
+  await say(one, 20)
+  await eventually(() => ear.heard.length === 20, 'all, while the store does not answer')
+  assert.deepEqual(ear.heard, numbers(20))
+  assert.equal(two.exchange.counts.partsIn, 20)
+  late.pages.release()
+})
+
+test('an entry that is too large to be carried is read from the store', async (t) => {
+  const { one, two } = await twoNodes(t)
+  const ear = new Ear()
+  const joined = await two.join(tea, { offset: 0 }, { recipient: ear, encoder })
+  joined.subscription.start()
+  const body = JSON.stringify('x'.repeat(200_000))
+  await one.append([{ entries: [{ log: tea, sender: 'ann', body, counts: true }] }])
+  await eventually(() => ear.heard.length === 1, 'it')
+  assert.ok(two.exchange.counts.bytesIn < 100)
+})
+
+test('an entry that comes while a gap is being read is not lost', async (t) => {
+  const nodes = await twoNodes(t)
+  const { one, two, late } = nodes
+  const ear = new Ear()
+  const joined = await two.join(tea, { offset: 0 }, { recipient: ear, encoder })
+  joined.subscription.start()
+  nodes.lose = 'everything'
+  await say(one)
+  await eventually(() => nodes.lost === 1, 'it to be lost')
+  nodes.lose = 'nothing'
   late.pages.hold()
   await say(one)
   await late.pages.holds()
   await say(one)
   late.pages.release()
-  await eventually(() => ear.heard.length === 2, 'both, without another hint')
-  assert.deepEqual(ear.heard, [1, 2])
+  await eventually(() => ear.heard.length === 3, 'all, without another message')
+  assert.deepEqual(ear.heard, [1, 2, 3])
 })
 
-test('a hint that comes while somebody joins is not lost', async (t) => {
+test('an entry that is told while somebody joins is not lost', async (t) => {
   const { one, two, late } = await twoNodes(t)
   const ear = new Ear()
   late.pages.hold()
@@ -131,4 +170,46 @@ test('a receiver that is full again while it reads on waits again, and misses no
   ear.drain()
   await say(one)
   assert.equal(ear.heard.length, 6)
+})
+
+test('a store that has less than before ends who listens, and goes live for who joins again', async (t) => {
+  const [before, after] = [await twoNodes(t), await twoNodes(t)]
+  await say(before.one, 10)
+  await say(after.one, 6)
+  let store = before.one.store
+  let reads = 0
+  const parts: Partial<LogStore> = {
+    read: (...asked) => {
+      reads++
+      return store.read(...asked)
+    },
+    states: (logs) => store.states(logs),
+    append: (appends) => store.append(appends),
+  }
+  const { clock, random } = realWorld()
+  const log = new Log(
+    {
+      ...{ store: replacing(store, parts), bus: new InProcessHub().node(), pulse: new Pulse(clock, 0), clock },
+      ids: new IdSource(() => clock.now(), random.bytes(8)),
+    },
+    { sweepMs: 0 },
+  )
+  t.after(() => log.close())
+  const ear = new Ear()
+  const failures: unknown[] = []
+  const events = { failed: (error: unknown) => failures.push(error) }
+  const first = await log.join(tea, { offset: 10 }, { recipient: ear, encoder, events })
+  first.subscription.start()
+  assert.equal(first.subscription.phase, 'live')
+  store = after.one.store
+  const again = new Ear()
+  const joined = await log.join(tea, { offset: 10 }, { recipient: again, encoder })
+  assert.deepEqual(joined.recovery.recovered, false)
+  joined.subscription.start()
+  await eventually(() => joined.subscription.phase === 'live', 'live')
+  await say(log, 2)
+  await eventually(() => again.heard.length === 2, 'what is new')
+  assert.deepEqual([again.heard, ear.heard, first.subscription.phase], [[7, 8], [], 'ended'])
+  assert.match(String(failures), /has changed/)
+  assert.ok(reads < 10, `${reads} reads`)
 })

@@ -49,17 +49,48 @@ test('nitka call asks a request, and nitka pools shows and changes pools', async
   assert.deepEqual([failed.code, failed.errors], [1, 'nitka: sold out\n'])
   assert.equal((await run('call', 'twice', '{')).code, 2)
   assert.equal((await run('call')).code, 2)
-  assert.match((await run('pools', 'add', 'p', 'a', 'b')).output, /"added": 2/)
+  assert.match((await run('call', 'twice', '{')).errors, /the payload is not JSON/)
+  assert.match((await run('pools', 'list')).errors, /there are none/)
+  assert.equal((await run('pools', 'add', 'p', 'a', 'b')).output, '2 added to p\n')
   const { hold } = JSON.parse((await run('pools', 'acquire', 'p', '--count', '2', '--json')).output)
-  assert.match((await run('pools', 'list')).output, /^pool +total +free +holds +waiting\np +2 +0 +1 +0\n$/)
+  assert.match((await run('pools', 'list')).output, /^POOL +TOTAL +FREE +HOLDS +WAITING\np +2 +0 +1 +0\n$/)
+  assert.match(
+    (await run('pools', 'status', 'p')).output,
+    new RegExp(`^p: 0 of 2 free, 0 waiting\n\nHOLD.*\n${hold} .* a, b\n$`),
+  )
   assert.equal((await run('pools', 'acquire', 'p')).code, 1)
   assert.equal((await run('pools', 'release', hold)).code, 0)
-  assert.match((await run('pools', 'status', 'p')).output, /"free": 2/)
-  assert.match((await run('pools', 'remove', 'p', 'a', 'x')).output, /"removed": 1/)
-  for (const wrong of [['pools'], ['pools', 'add', 'p'], ['pools', 'nonsense', 'p'], ['pools', 'list', 'p']]) {
-    const { code, errors } = await run(...wrong)
-    assert.deepEqual([code, /usage: nitka pools list/.test(errors)], [2, true])
+  assert.equal((await run('pools', 'status', 'p')).output, 'p: 2 of 2 free, 0 waiting\n')
+  const acquired = await run('pools', 'acquire', 'p', '--ttl', '60000')
+  assert.match(acquired.output, /^hold +[0-9a-f]{32}\ntoken +\d+\nuntil +\d{4}-.*Z\nresources +a\n$/)
+  assert.equal((await run('pools', 'remove', 'p', 'b', 'x')).output, '1 removed from p\n')
+  assert.match((await runProcess(t, ['pools'])).output, /^usage: nitka pools COMMAND/)
+  const wrong: [string[], RegExp][] = [
+    [['add', 'p'], /usage: nitka pools add POOL RESOURCE…/],
+    [['lst', 'p'], /no command pools lst; .*did you mean list\?/],
+    [['list', 'p'], /usage: nitka pools list/],
+    [['release', 'mine'], /mine is no hold/],
+    [['acquire', 'p', '--ttl', '-1'], /--ttl must be a whole number of ms/],
+  ]
+  for (const [args, told] of wrong) {
+    const { code, errors } = await run('pools', ...args)
+    assert.deepEqual([code, told.test(errors)], [2, true], errors)
   }
+})
+
+test('nitka trace tells the life of a message, and ends with 1 when there is none', async (t) => {
+  const { url } = await startProcess(t, await temporaryFolder(t))
+  const post = { method: 'POST', headers: { 'content-type': 'application/json' } }
+  const body = JSON.stringify({ fromUser: 'ann', toUser: 'bob', message: 'hello' })
+  const { id } = (await (await fetch(`${url}/messages/user`, { ...post, body })).json()) as { id: string }
+  const { output, code } = await runProcess(t, ['trace', id, '--user', 'bob', '--url', url])
+  assert.match(output, /^WHAT +WHEN +WHERE, WHO\nstored +\d{4}-.*Z +user:bob 1, from ann\n$/)
+  assert.equal(code, 0)
+  const none = await runProcess(t, ['trace', 'nothing', '--room', 'tea', '--url', url])
+  assert.deepEqual(
+    [none.code, none.output, none.errors],
+    [1, '', 'nitka: there is no message nothing in the log of the room tea\n'],
+  )
 })
 
 test('the port that was chosen must be free, and the length of the queue is printed when that is wished', async (t) => {

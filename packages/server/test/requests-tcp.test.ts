@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { connect as connectTls } from 'node:tls'
 import type { Config } from '../src/config.ts'
 import { eventually } from '../testing/eventually.ts'
-import { start, temporaryFolder } from '../testing/server.ts'
+import { start } from '../testing/server.ts'
 import { TcpClient } from '../testing/tcp-client.ts'
 
 const rpc = { protocols: ['nitka.rpc.v1'] }
@@ -170,17 +167,44 @@ test('a value over the limit is refused, and one that is never finished is not w
   const frame = (length: number) => JSON.stringify({ type: 'size', queryIndex: 1, payload: 'x'.repeat(length) })
   fits.send(frame(2_000 - frame(0).length))
   assert.equal(await fits.answer('size', 1), 2_000 - frame(0).length)
-  for (const text of [`${frame(2_001 - frame(0).length)}\n`, 'x'.repeat(9_000)]) {
+  const over = frame(2_001 - frame(0).length)
+  const ping = '{"type":"ping","queryIndex":1}🦀'
+  for (const [text, ending] of [
+    [`${over}\n`, '\n'],
+    [`${over}🦀`, '🦀'],
+    ['x'.repeat(9_000), '\n'],
+    [`${ping}${'x'.repeat(9_000)}`, '🦀'],
+  ] as const) {
     const client = await open()
     client.socket.write(text)
     await client.until(() => client.closed, 'the end')
-    assert.match(client.values[0].resultJob.err, /at most 2000 bytes/)
+    assert.match(client.values.at(-1).resultJob.err, /at most 2000 bytes/)
+    assert.equal(client.endings.at(-1), ending, 'the refusal is ended as the value is, or as the last one was')
   }
   const slow = await open()
   slow.socket.write('{"type":')
   await slow.until(() => slow.closed, 'the end')
   assert.match(slow.values[0].resultJob.err, /not ended in time/)
   assert.equal((await fits.call('ping', 2)).pong, 1, 'an idle connection stays')
+})
+
+test('who sends without a pause is never between two values, and no value of theirs is late', async (t) => {
+  const { open } = await begin(t, { helloMs: 1_000 })
+  const [busy, slow] = [await open(), await open()]
+  slow.socket.write('{"type":')
+  const value = '{"type":"ping","queryIndex":1}🦀'
+  busy.socket.write(value.slice(0, 9))
+  // For twice as long as a value may take: until a second one that was begun after the first was given up is given up, too.
+  for (const client of [slow, await open()]) {
+    if (client !== slow) client.socket.write('{"type":')
+    while (!client.closed) {
+      const answers = busy.values.length
+      busy.socket.write(value.slice(9) + value.slice(0, 9))
+      await busy.until(() => busy.closed || busy.values.length > answers, 'an answer')
+      assert.equal(busy.closed, false, JSON.stringify(busy.values.at(-1)))
+    }
+    assert.match(client.values[0].resultJob.err, /not ended in time/)
+  }
 })
 
 test('who leaves is not waited for: what waits is dropped, what runs runs to its end', async (t) => {
@@ -287,30 +311,6 @@ test('requests are asked over HTTP and WebSocket too, and dropped with whoever a
   assert.deepEqual(one.begun, ['ann'])
 })
 
-test('requests are taken on a Unix socket that only its owner may use', async (t) => {
-  const path = join(await temporaryFolder(t), 'nitka.sock')
-  const { server } = await start(t, { socketHost: path })
-  server.requests.handle('echo', (payload) => payload)
-  const client = await TcpClient.open(t, { path })
-  assert.equal(await client.call('echo', 1, 'hi'), 'hi')
-  assert.equal(server.socketPort, 0)
-})
-
-test('with a certificate the port speaks TLS and nothing else, and one that cannot be read is named', async (t) => {
-  const file = (name: string) => new URL(`../testing/tls/${name}.pem`, import.meta.url).pathname
-  const { server, open } = await begin(t, { socketCert: file('cert'), socketKey: file('key') })
-  server.requests.handle('echo', (payload) => payload)
-  const socket = connectTls({ port: server.socketPort ?? 0, host: '127.0.0.1', rejectUnauthorized: false })
-  t.after(() => socket.destroy())
-  await once(socket, 'secureConnect')
-  const client = new TcpClient(socket)
-  assert.equal(await client.call('echo', 1, 'secret'), 'secret')
-  const bare = await open()
-  bare.ask('echo', 1)
-  await bare.until(() => bare.closed, 'the end')
-  await assert.rejects(start(t, { socketCert: file('none'), socketKey: file('key') }), /certificate cannot be read/)
-})
-
 test('a server that drains refuses what waits and lets what runs end', async (t) => {
   const { server, client } = await begin(t)
   const one = gate()
@@ -322,6 +322,21 @@ test('a server that drains refuses what waits and lets what runs end', async (t)
   assert.match((await client.answer('one', 2)).err, /stopping/)
   one.next('the last one')
   assert.equal(await client.answer('one', 1), 'the last one')
+  await stopped
+})
+
+test('what still runs near the end of a drain is answered with an error, and its executor is told to stop', async (t) => {
+  const { server, client } = await begin(t)
+  let told: unknown
+  server.requests.handle('endless', (_payload, { signal }) => {
+    signal.addEventListener('abort', () => (told = signal.reason.code))
+    return new Promise(() => undefined)
+  })
+  client.ask('endless', 1)
+  await soon(() => assert.equal(server.requests.running, 1))
+  const stopped = server.stop(2_000)
+  assert.match((await client.answer('endless', 1)).err, /the server stops.* unknown/)
+  assert.equal(told, 'draining')
   await stopped
 })
 

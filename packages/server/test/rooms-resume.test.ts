@@ -138,3 +138,21 @@ test('members with slow sockets, fast sockets and none at all agree on the room 
   }
   consecutive(all, 1, total, 'the history')
 })
+
+test('a repeat over a plain socket is answered in its place: never ahead of what is still to come', async (t) => {
+  // What a join brings fills the outbox, so the rest waits for a pulse that is far away, and the repeat does not.
+  const started = await start(t, { outboxBytes: 1_024, pulseMs: 100 })
+  const { connect, server } = started
+  await server.rooms.create('ann', { id: 'tea', name: 'Tea', open: true })
+  await pump(started)
+  await server.rooms.addMember('ann', 'tea', 'bert')
+  await server.rooms.send('bert', 'tea', 'the last', 'mine')
+  const bert = await connect('/rooms/tea/ws?user=bert&since=0')
+  bert.send({ message: 'the last', clientId: 'mine' })
+  await bert.until(() => offsetsOf(bert).some(({ offset }) => offset === total + 1), 'the last message')
+  const got = offsetsOf(bert).map(({ offset }) => offset)
+  consecutive(got, 1, total + 1, 'each once, in order')
+  bert.send({ message: 'the last', clientId: 'mine' })
+  await bert.until(() => offsetsOf(bert).length === total + 2, 'the answer to who has it already')
+  assert.equal(offsetsOf(bert).at(-1)?.offset, total + 1)
+})

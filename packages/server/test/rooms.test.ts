@@ -168,13 +168,34 @@ test('presence counts users, not connections, and tells who comes and goes', asy
   await eventually(async () => (await ask('GET', '/rooms/tea/presence?user=ann')).body.presence.length === 2, 'bert')
   one.close()
   await one.closed
-  two.terminate()
+  two.close()
   const notes = (await ann.jsons(2)).map(({ params }) => [params.user, params.online])
   assert.deepEqual(notes, [
     ['bert', true],
     ['bert', false],
   ])
   assert.deepEqual((await ask('GET', '/rooms/tea/presence?user=ann')).body.presence, ['ann'])
+})
+
+test('who lost the connection stays present for the grace, who said goodbye or was removed does not', async (t) => {
+  const started = await start(t, { presenceGraceMs: 300_000 })
+  const { ask, connect, server } = started
+  await withRoom(started, { open: true, id: 'tea' })
+  const present = async (): Promise<string[]> => (await ask('GET', '/rooms/tea/presence?user=ann')).body.presence
+  const clients = await Promise.all(['bert', 'cleo', 'dora'].map((user) => connect(`/ws?user=${user}`, rpc)))
+  for (const client of clients) await client.call('rooms.join', { room: 'tea' })
+  const [bert, cleo, dora] = clients
+  bert?.terminate()
+  cleo?.close()
+  dora?.terminate()
+  await eventually(() => server.registry.size === 0, 'all to be gone')
+  assert.deepEqual((await present()).sort(), ['bert', 'dora'])
+  await server.rooms.removeMember('ann', 'tea', 'dora')
+  assert.deepEqual(await present(), ['bert'])
+  const again = await connect('/ws?user=bert', rpc)
+  await again.call('rooms.join', { room: 'tea' })
+  await again.call('rooms.leave', { room: 'tea' })
+  assert.deepEqual(await present(), [], 'who came back has not two places')
 })
 
 test('read markers and unread counts reach the user’s other devices, also where the room is not joined', async (t) => {

@@ -96,7 +96,8 @@ test('a report that is none says what it must be, settles nothing, and the serve
     [[7], 400, '0'],
     [[null], 400, '0'],
     [[id, ['x']], 400, '1'],
-    [[id, 'short'], 400, '1'],
+    [[id, ''], 400, '1'],
+    [[id, long], 400, '1'],
     [[{ id }], 400, '0'],
     [{ done: id }, 400, 'done'],
     [{ done: [id], more: [] }, 400, 'more'],
@@ -113,8 +114,6 @@ test('a report that is none says what it must be, settles nothing, and the serve
     assert.deepEqual([answer.status, answer.type.split(';')[0]], [status, 'application/problem+json'], said)
     if (field !== undefined) assert.ok(String(answer.body.field).startsWith(field), said)
   }
-  const text = await fetch(`${(await start(t)).server.url}/report`, { method: 'POST', body: `["${id}"]` })
-  assert.equal(text.status, 400, 'a body must say that it is JSON')
   assert.equal((await ask('GET', `/tasks/${id}`)).body.state, 'ready')
   assert.deepEqual((await ask('POST', '/report', [])).body, { done: 0, unknown: 0 })
   assert.deepEqual((await ask('POST', '/report', ids(10_000))).body.unknown, 10_000)
@@ -122,6 +121,35 @@ test('a report that is none says what it must be, settles nothing, and the serve
     ...{ done: 2, unknown: 0, already: 1 },
     outcomes: { [id]: 'already' },
   })
+})
+
+test('an id that no task can have is unknown, and costs the others of its report nothing', async (t) => {
+  const { ask } = await start(t)
+  const id = (await ask('POST', '/tasks', { payload: {} })).body.tasks[0].id
+  const other = (await ask('POST', '/tasks', { payload: {} })).body.tasks[0].id
+  const odd = ['nope', '7', id.toUpperCase(), `${id}0`, '🦀', '__proto__']
+  const answer = await ask('POST', '/report', [...odd, id])
+  assert.deepEqual([answer.status, answer.body.done, answer.body.unknown], [200, 1, odd.length])
+  const shaped = await ask('POST', '/report', { done: ['x', { id: 'y', token: '1.1' }, other], failed: ['z'] })
+  assert.deepEqual([shaped.body.done, shaped.body.unknown, shaped.body.outcomes.z], [1, 3, 'unknown'])
+  for (const settled of [id, other]) assert.equal((await ask('GET', `/tasks/${settled}`)).body.state, 'done')
+})
+
+test('a body is read as json whatever it says of itself, as curl and fetch send it', async (t) => {
+  const { ask, server } = await start(t)
+  const post = (path: string, body: string, type?: string) =>
+    fetch(server.url + path, {
+      method: 'POST',
+      body,
+      ...(type === undefined ? {} : { headers: { 'content-type': type } }),
+    })
+  for (const type of [undefined, 'application/x-www-form-urlencoded', 'application/octet-stream']) {
+    const id = (await ask('POST', '/tasks', { payload: {} })).body.tasks[0].id
+    assert.deepEqual(await (await post('/report', `["${id}"]`, type)).json(), { done: 1, unknown: 0 })
+  }
+  assert.equal((await post('/rooms?user=ann', '{"name":"Tea"}')).status, 201)
+  // Programs that always say that they send JSON, and send nothing.
+  assert.equal((await post('/tasks/dead/retry', '', 'application/json')).status, 200)
 })
 
 test('a key makes adding harmless to repeat, and another payload under it is refused', async (t) => {

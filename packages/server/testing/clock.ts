@@ -1,4 +1,4 @@
-// A clock that stands still until the test moves it.
+// A clock that stands still until the test moves it. Part of `nitka/testing`.
 
 import type { Clock, Timer } from '../src/world.ts'
 
@@ -10,6 +10,11 @@ interface Due {
   readonly everyMs: number | undefined
 }
 
+/**
+ * Stands still until it is moved: `createServer({…}, { world: { ...realWorld(), clock } })`. Everything that the server does
+ * by time or at the end of a turn (leases, back-offs, heartbeats, what is written to connections, events) waits for it; disk
+ * and network go on by themselves.
+ */
 export class SimulatedClock implements Clock {
   #elapsed = 0
   #orders = 0
@@ -21,6 +26,7 @@ export class SimulatedClock implements Clock {
     this.#start = start
   }
 
+  /** Wall time: the start and what went by, milliseconds since 1970. */
   now(): number {
     return this.#start + this.#elapsed
   }
@@ -51,7 +57,7 @@ export class SimulatedClock implements Clock {
     this.advance(0)
   }
 
-  /** Moves on by `ms` and runs what becomes due on the way, in order, each at its own moment. */
+  /** Moves on by `ms` and runs what becomes due on the way, in order, each at its own moment. What is thrown ends it. */
   advance(ms: number): void {
     const end = this.#elapsed + ms
     for (let due = this.#next(end); due !== undefined; due = this.#next(end)) this.#run(due)

@@ -55,6 +55,8 @@ export interface Nodes {
   readonly two: Log
   /** What the bus loses, from now on. */
   lose: 'nothing' | 'everything'
+  /** Messages that it lost. */
+  lost: number
   /** Keeps back what `two` reads. */
   readonly late: Late
 }
@@ -64,14 +66,17 @@ export async function twoNodes(t: TestContext): Promise<Nodes> {
   const engine = await openEmbedded({ dataDir: await temporaryFolder(t), world, reserveBytes: 0 })
   t.after(() => engine.close())
   const hub = new InProcessHub()
-  const nodes: { lose: Nodes['lose'] } = { lose: 'nothing' }
+  const nodes: Pick<Nodes, 'lose' | 'lost'> = { lose: 'nothing', lost: 0 }
   const late = lateStore(engine.logs)
   const log = (store: LogStore): Log => {
     const bus: Bus = hub.node()
     const lossy: Bus = {
       alone: false,
       healthy: true,
-      publish: (subject, bytes) => (nodes.lose === 'nothing' ? bus.publish(subject, bytes) : undefined),
+      publish: (subject, bytes) => {
+        if (nodes.lose === 'nothing') bus.publish(subject, bytes)
+        else nodes.lost++
+      },
       subscribe: (subject, handler) => bus.subscribe(subject, handler),
       close: () => bus.close(),
     }

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
+import { startPatience } from './eventually.ts'
 
 export interface ServerProcess {
   readonly child: ChildProcess
@@ -28,16 +29,14 @@ export async function startProcess(
   const args = [
     main,
     'serve',
-    '--port',
-    '0',
+    ...(flags.includes('--port') ? [] : ['--port', '0']),
     '--data',
     data,
     '--reserve-bytes',
     '0',
     '--rate',
     '0',
-    '--log-level',
-    'fatal',
+    ...(flags.includes('--log-level') ? [] : ['--log-level', 'fatal']),
     ...flags,
   ]
   const child = spawn(process.execPath, args, {
@@ -72,6 +71,49 @@ export async function startProcess(
   }
 }
 
+export interface CommandProcess {
+  readonly child: ChildProcess
+  /** Standard output so far. */
+  readonly output: () => string
+  /** Standard error so far. */
+  readonly errors: () => string
+  /** Writes to standard input. */
+  write(text: string): void
+  /** Resolves to the exit code when it ended and all was read. */
+  readonly exited: Promise<number | null>
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>
+}
+
+/** Starts `nitka` with `args`, its standard input open. `terminal`: in a terminal, made by `script`. Killed with the test. */
+export function startCommand(t: TestContext, args: readonly string[], terminal = false): CommandProcess {
+  const env = { ...process.env, FORCE_COLOR: undefined, TERM: 'xterm' }
+  const words = [process.execPath, main, ...args]
+  const [file = '', ...rest] = terminal ? ['/usr/bin/script', '-qec', words.join(' '), '/dev/null'] : words
+  const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'pipe'], env })
+  t.after(() => child.kill('SIGKILL'))
+  let output = ''
+  let errors = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString()
+  })
+  const exited = once(child, 'close').then(([code]) => code as number | null)
+  return {
+    child,
+    output: () => output,
+    errors: () => errors,
+    write: (text) => void child.stdin.write(text),
+    exited,
+    kill: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
+
 export interface Ended {
   readonly code: number | null
   readonly output: string
@@ -84,11 +126,11 @@ export async function runProcess(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const env = { SOCKET_PORT: '0', ...process.env, ...environment }
+  const env = { SOCKET_PORT: '0', ...process.env, FORCE_COLOR: undefined, ...environment }
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
   t.after(() => child.kill('SIGKILL'))
   // What does not end by itself is a server that should not have started.
-  const patience = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  const patience = setTimeout(() => child.kill('SIGKILL'), startPatience)
   let output = ''
   let errors = ''
   child.stdout.on('data', (chunk: Buffer) => {

@@ -1,6 +1,6 @@
 // Folders and engines for tests of the store: made in the system's temporary folder, closed and removed when the test ends.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -10,6 +10,14 @@ import { realWorld } from '../src/world.ts'
 /** A new empty folder, removed after the test. */
 export function storeFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'nitka-store-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  return folder
+}
+
+/** The same in memory where there is such a place: for very many stores. */
+export function memoryFolder(t: TestContext): string {
+  if (!existsSync('/dev/shm')) return storeFolder(t)
+  const folder = mkdtempSync('/dev/shm/nitka-store-')
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
   return folder
 }

@@ -68,7 +68,7 @@ export class TaskStream {
   }
 
   /** Resolves when `done` says so. It is asked whenever something came. */
-  async until(done: (stream: TaskStream) => boolean, what: string, ms = 20_000): Promise<void> {
+  async until(done: (stream: TaskStream) => boolean, what: string, ms = 40_000): Promise<void> {
     const late = setTimeout(() => this.#tell(), ms)
     const start = performance.now()
     while (!done(this)) {

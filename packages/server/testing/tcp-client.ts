@@ -66,12 +66,14 @@ export class TcpClient {
     return this.answer(type, queryIndex)
   }
 
-  async until(done: () => boolean, what: string, ms = 20_000): Promise<void> {
-    const start = performance.now()
-    const late = setTimeout(() => this.#tell(), ms)
+  async until(done: () => boolean, what: string, ms = 40_000): Promise<void> {
+    let over = false
+    const late = setTimeout(() => {
+      over = true
+      this.#tell()
+    }, ms)
     while (!done()) {
-      if (performance.now() - start >= ms)
-        throw new Error(`not in ${ms} ms: ${what}; got ${JSON.stringify(this.values).slice(0, 500)}`)
+      if (over) throw new Error(`not in ${ms} ms: ${what}; got ${JSON.stringify(this.values).slice(0, 500)}`)
       await new Promise<void>((resolve) => this.#listeners.push(resolve))
     }
     clearTimeout(late)

@@ -12,6 +12,7 @@ import { type Frame, FrameReader } from './frames.ts'
 const highWaterBytes = 64 * 1024
 
 export class FakeWire implements Wire {
+  readonly transport = 'websocket'
   readonly framing = webSocketFraming
   readonly remoteAddress: string
   onDrain: (() => void) | undefined
@@ -114,8 +115,16 @@ export const noLimits: SessionLimits = {
   burst: 1,
   unansweredMax: 0,
   unansweredBytes: 0,
+  joinsPerSecond: 0,
   outboxBytes: 256 * 1024,
   replyBytes: 256 * 1024,
+}
+
+interface Wishes {
+  readonly user?: string | undefined
+  readonly expiresAt?: number
+  readonly address?: string
+  readonly limits?: Partial<SessionLimits>
 }
 
 /** Sessions on fake wires, with one clock and one pulse. */
@@ -124,16 +133,15 @@ export class Bench {
   readonly pulse = new Pulse(this.clock, 2)
   #sessions = 0
 
-  open(wishes: { user?: string | undefined; address?: string; limits?: Partial<SessionLimits> } = {}): {
-    session: Session
-    wire: FakeWire
-  } {
+  open(wishes: Wishes = {}): { session: Session; wire: FakeWire } {
     const { clock, pulse } = this
     const wire = new FakeWire(clock, wishes.address)
     const id = `s${++this.#sessions}`
-    const user = 'user' in wishes ? wishes.user : 'anna'
+    const { user = 'anna', expiresAt } = wishes
+    const known = !('user' in wishes) || wishes.user !== undefined
+    const who = known ? { user, ...(expiresAt === undefined ? {} : { expiresAt }) } : undefined
     const session = new Session(
-      { id, user, device: '', wire, openedAt: clock.monotonic() },
+      { id, who, device: '', wire, openedAt: clock.monotonic() },
       { pulse, clock, limits: { ...noLimits, ...wishes.limits } },
     )
     wire.onGone = () => session.gone()

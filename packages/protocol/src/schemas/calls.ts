@@ -32,7 +32,7 @@ const InRoom = Type.Object({ room: RoomId }, strict)
 
 export const calls = {
   'session.hello': {
-    doc: 'Says who is there, and learns what the server promises. Needed first only when the upgrade named no user.',
+    doc: 'Says who is there, and learns what the server promises. Needed first only when the upgrade named no user; later a newer token of the same user lengthens the connection.',
     params: Type.Object(
       {
         token: Type.Optional(Type.String({ maxLength: 8192 })),
@@ -51,6 +51,12 @@ export const calls = {
       }),
       pingMs: Type.Integer(),
       payloadBytesMax: Type.Integer(),
+      expires: Type.Optional(
+        Type.String({ description: 'When the token ends, and the connection with it, unless a newer one is given.' }),
+      ),
+      expiresInMs: Type.Optional(
+        Type.Integer({ minimum: 0, description: 'Until then, in milliseconds, for those whose clock differs.' }),
+      ),
     }),
   },
   'session.ping': { doc: 'Answers.', params: Empty, result: Type.Object({ time: Type.String() }) },
@@ -77,8 +83,26 @@ export const calls = {
   },
   'direct.resume': {
     doc: "Follows one's own log: what came and what one sent from any device, from a position on, as `direct.message`.",
-    params: Type.Object({ since: Type.Optional(Position) }, strict),
-    result: Type.Object({ ...recoveryFields, ...Marker.properties, messages: Type.Array(DirectMessage) }),
+    params: Type.Object(
+      {
+        since: Type.Optional(Position),
+        pending: Type.Optional(
+          Type.Boolean({
+            description:
+              'True: from what this device has confirmed by `direct.ack`, as the server remembers it, instead of `since`. Then only what is confirmed counts as delivered.',
+          }),
+        ),
+      },
+      strict,
+    ),
+    result: Type.Object({
+      ...recoveryFields,
+      ...Marker.properties,
+      from: Type.Optional(
+        Type.Integer({ minimum: 0, description: 'With `pending`: everything after this offset follows.' }),
+      ),
+      messages: Type.Array(DirectMessage),
+    }),
   },
   'direct.ack': {
     doc: 'This device has everything up to the offset.',
@@ -222,9 +246,13 @@ export const notifications = {
       queue: QueueName,
       attempt: Type.Integer(),
       token: Token,
-      because: Type.Union(
-        (['expired', 'done', 'failed', 'released', 'buried'] as const).map((how) => Type.Literal(how)),
-      ),
+      because: Type.Union([
+        Type.Literal('expired'),
+        Type.Literal('done'),
+        Type.Literal('failed'),
+        Type.Literal('released'),
+        Type.Literal('buried'),
+      ]),
     }),
   },
   'requests.execute': {

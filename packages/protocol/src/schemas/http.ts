@@ -35,6 +35,16 @@ export const Caller = Type.Object({
   user: Type.Optional(Type.String({ description: 'Who calls, in `open` mode.' })),
 })
 
+export const TicketWish = Type.Object(
+  {
+    purpose: Type.Optional(
+      Type.String({ maxLength: 512, description: 'The path of the connection that it is for. Absent: any.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export const Ticket = Type.Object({ ticket: Type.String(), expires: Type.String() })
+
 export const Page = Type.Object({
   ...Caller.properties,
   before: Type.Optional(Offset),

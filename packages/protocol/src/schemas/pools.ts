@@ -38,6 +38,7 @@ export const Hold = Type.Object({
   resources: Type.Array(Resource),
   token: Token,
   until: Time,
+  leftMs: Type.Integer({ minimum: 0, description: 'Until then, in milliseconds, for those whose clock differs.' }),
 })
 
 export const Acquire = Type.Object(

@@ -88,9 +88,14 @@ export const Attempt = Type.Object({
   started: Time,
   ended: Type.Optional(Time),
   outcome: Type.Optional(
-    Type.Union(
-      (['done', 'failed', 'expired', 'released', 'buried', 'stale'] as const).map((outcome) => Type.Literal(outcome)),
-    ),
+    Type.Union([
+      Type.Literal('done'),
+      Type.Literal('failed'),
+      Type.Literal('expired'),
+      Type.Literal('released'),
+      Type.Literal('buried'),
+      Type.Literal('stale'),
+    ]),
   ),
   reason: Type.Optional(Type.String()),
 })
@@ -132,12 +137,15 @@ export const LeasedTask = Type.Object({
 
 export const Token = Type.String({ minLength: 1, maxLength: 64 })
 
-const reportFields = { id: TaskId, token: Type.Optional(Token) }
+/** Any text: what no task has for an id is answered as unknown, and costs the rest of the report nothing. */
+const ReportedId = Type.String({ minLength: 1, maxLength: limits.nameBytes, description: 'The id of a task.' })
 
-export const DoneItem = Type.Union([TaskId, Type.Object(reportFields, strict)])
+const reportFields = { id: ReportedId, token: Type.Optional(Token) }
+
+export const DoneItem = Type.Union([ReportedId, Type.Object(reportFields, strict)])
 
 export const FailedItem = Type.Union([
-  TaskId,
+  ReportedId,
   Type.Object({ ...reportFields, reason: Type.Optional(Type.String({ maxLength: limits.reasonMax })) }, strict),
 ])
 
@@ -149,7 +157,7 @@ export const Report = Type.Object(
   { ...strict, minProperties: 1 },
 )
 
-export const PlainReport = Type.Array(TaskId, { maxItems: limits.reportsMax })
+export const PlainReport = Type.Array(ReportedId, { maxItems: limits.reportsMax })
 
 const Count = Type.Optional(Type.Integer())
 
@@ -187,7 +195,7 @@ export const QueueInfo = Type.Object({
   leased: Type.Integer(),
   dead: Type.Integer(),
   done: Type.Integer({ description: 'Settled since the queue was made.' }),
-  donePerMinute: Type.Integer({ description: 'Settled in the last full minute.' }),
+  donePerMinute: Type.Integer({ description: 'Settled in the last minute, of a cluster by the node that is asked.' }),
   oldestReady: Type.Optional(Time),
   paused: Type.Boolean(),
   groupConcurrency: Type.Integer(),

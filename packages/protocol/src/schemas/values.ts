@@ -75,7 +75,7 @@ export const RoomEntry = Type.Object(
     offset: Offset,
     id: MessageId,
     room: RoomId,
-    from: UserName,
+    from: Type.String({ maxLength: limits.nameBytes, description: 'A user; empty when the application sent it.' }),
     message: Payload,
     time: Time,
     clientId: Type.Optional(ClientId),

@@ -1,23 +1,30 @@
 // nitka check: whether the store in the data folder is whole. Opens it as a server would, and closes it.
 
-import { existsSync } from 'node:fs'
 import { NitkaError } from '@nitka/protocol'
-import { openEmbedded } from '../engines/embedded/engine.ts'
-import { realWorld } from '../world.ts'
-import { readFlags } from './flags.ts'
+import type { Config } from '../config.ts'
+import { openExisting } from './archive/store.ts'
+import { type Command, readArguments } from './command.ts'
+import { usage } from './usage.ts'
 
-export async function check(args: readonly string[]): Promise<number> {
-  const { config } = readFlags(args)
-  if (!existsSync(config.data))
-    throw new NitkaError('invalid', `there is no folder ${config.data}; name one with --data`)
-  const durability = config.durability === 'relaxed' ? 'relaxed' : 'disk'
-  const engine = await openEmbedded({
-    dataDir: config.data,
-    world: realWorld(),
-    durability,
-    verifyBytes: Number.POSITIVE_INFINITY,
-  })
-  await engine.close()
-  console.log(`${config.data}: whole`)
-  return 0
+export async function check(args: readonly string[], { flags }: Command): Promise<number> {
+  const asked = usage(() => readArguments(args, flags))
+  if (asked === undefined) return 2
+  const { config, on } = asked
+  const problem = await problemOf(config)
+  if (on.has('json')) console.log(JSON.stringify({ data: config.data, whole: problem === undefined, problem }))
+  else if (problem === undefined) console.log(`${config.data}: whole`)
+  if (problem !== undefined) console.error(`nitka: ${problem}`)
+  return problem === undefined ? 0 : 1
+}
+
+/** Why the store cannot be used, one line; undefined when it can. Makes nothing that was not there. */
+export async function problemOf(config: Config, verifyBytes = Number.POSITIVE_INFINITY): Promise<string | undefined> {
+  try {
+    const engine = await openExisting(config, { verifyBytes })
+    await engine.close()
+    return undefined
+  } catch (error) {
+    if (!(error instanceof NitkaError)) throw error
+    return error.message
+  }
 }

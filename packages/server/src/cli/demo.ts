@@ -7,6 +7,7 @@ import { realClock, realWorld } from '../world.ts'
 import { readFlags } from './flags.ts'
 import { run } from './run.ts'
 import { type Death, Supervisor } from './supervisor.ts'
+import { usage } from './usage.ts'
 
 const room = 'lobby'
 const lines: readonly (readonly [string, string])[] = [
@@ -15,28 +16,54 @@ const lines: readonly (readonly [string, string])[] = [
   ['ola', 'Close a tab, write a direct message to its user, open it again: the message waits.'],
   ['ben', 'Stop the server and start it again. We will still have said all this.'],
 ]
+const answer =
+  'Thank you! Your message was on disk before you heard that it was sent, and so was this answer. ' +
+  'Now write to somebody who is not here: it waits.'
 const pauseMs = 20_000
+/** Of the pauses, once everything was said: ola tells how the tasks are doing in each third of them. */
+const newsEvery = 3
 const workers = 3
 const tasks = { queue: 'default', rate: 2, backlog: 20 }
 /** Deaths of workers are part of the demo, so they are summed up, at most this often. */
 const deathsMs = 60_000
 
 export async function demo(args: readonly string[]): Promise<number> {
-  const { config, named } = readFlags(args)
+  const asked = usage(() => readFlags(args))
+  if (asked === undefined) return 2
+  const { config, named } = asked
   const page = new URL('../../demo/index.html', import.meta.url)
   const generate = named('generate') ? config.generate : JSON.stringify(tasks)
   return run({ ...config, generate }, { page }, async (server) => {
     await openLobby(server)
-    let next = 0
+    answerDirect(server)
+    // The first two were said when the lobby was made.
+    let next = 2
     const timer = realClock.every(pauseMs, () => {
-      const [user, text] = lines[next++ % lines.length] ?? ['ola', '']
-      if (server.draining) timer.cancel()
-      else if (server.rooms.presence.list(room).length > 0) void server.rooms.send(user, room, text).catch(ignore)
+      if (server.draining) return timer.cancel()
+      if (server.rooms.presence.list(room).length === 0) return
+      const turn = next++
+      const [user, text] = lines[turn] ?? ['ola', '']
+      if (text !== '') void server.rooms.send(user, room, text).catch(ignore)
+      else if ((turn - lines.length) % newsEvery === 0) void tellNews(server).catch(ignore)
     })
     const supervisor = startWorkers(server.url)
     console.log(`nitka listens at ${server.url}\nOpen it in two browser tabs and chat. Ctrl-C ends it.`)
     return supervisor
   })
+}
+
+/** Ola answers, so that one tab is enough to see a direct message and what comes back. */
+function answerDirect(server: Server): void {
+  server.on('message', (message) => {
+    if (message.kind !== 'direct' || message.to !== 'ola' || message.from === 'ola') return
+    void server.direct.sendUser({ fromUser: 'ola', toUser: message.from, message: answer }).catch(ignore)
+  })
+}
+
+async function tellNews(server: Server): Promise<void> {
+  const { done = 0, dead = 0 } = server.tasks.queues().find(({ queue }) => queue === tasks.queue) ?? {}
+  const text = `Below, ${done} tasks are done by now, and ${dead} are dead letters after three attempts. Press Retry on one.`
+  await server.rooms.send('ola', room, text)
 }
 
 function startWorkers(url: string): Supervisor {

@@ -2,15 +2,11 @@
 
 import { parseArgs } from 'node:util'
 import { NitkaError } from '@nitka/protocol'
-import {
-  type Config,
-  configureProcess,
-  environmentName,
-  flagName,
-  type OptionName,
-  options,
-  withDotEnv,
-} from '../config.ts'
+import { type Config, configureProcess, originOf } from '../config.ts'
+import { withDotEnv } from '../dot-env.ts'
+import { environmentName, flagName, type OptionName, options } from '../options.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Flags {
   readonly config: Config
@@ -22,12 +18,15 @@ export interface Flags {
   readonly on: ReadonlySet<string>
   /** Whether an option was set by whoever started this, be it to its default. A file is seen only when it says otherwise. */
   readonly named: (name: OptionName) => boolean
+  /** Where an option was set: `--port`, `NITKA_PORT`, a file. Undefined: nowhere. */
+  readonly from: (name: OptionName) => string | undefined
 }
 
 /**
  * @param own names of flags that only this command has; each takes a value
  * @param restMax how many arguments that are no flags it takes; one more is refused, not passed over
  * @param switches names of flags that only this command has and that take no value
+ * @param environment with what `.env` adds to it
  * @throws NitkaError `invalid`
  */
 export function readFlags(
@@ -35,6 +34,7 @@ export function readFlags(
   own: readonly string[] = [],
   restMax = 0,
   switches: readonly string[] = [],
+  environment: Environment = withDotEnv(process.env),
 ): Flags {
   const names = Object.keys(options) as OptionName[]
   const known = Object.fromEntries(
@@ -63,14 +63,19 @@ export function readFlags(
       if (value) on.add(name)
     } else flags[name] = value
   }
-  const environment = withDotEnv(process.env)
-  const config = configureProcess(flags, environment)
+  const config = configureProcess(flags, environment, [...own, ...switches])
   // After the unknown flags, since a value of one of them looks the same.
   const stray = positionals[restMax]
   if (stray !== undefined) throw new NitkaError('invalid', `${stray} is no flag, and nothing is done with it here`)
   const named = (name: OptionName): boolean =>
     flagName(name) in flags || environmentName(name) in environment || config[name] !== options[name].default
-  return { config, rest: positionals, own: ownValues, on, named }
+  // A file is read again only for who asks.
+  let origins: ((name: OptionName) => string | undefined) | undefined
+  const from = (name: OptionName): string | undefined => {
+    origins ??= originOf(flags, environment)
+    return origins(name)
+  }
+  return { config, rest: positionals, own: ownValues, on, named, from }
 }
 
 function ownValue(name: string, value: unknown): string {

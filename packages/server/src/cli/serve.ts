@@ -2,8 +2,11 @@
 
 import type { Config } from '../config.ts'
 import type { Server } from '../server.ts'
-import { readFlags } from './flags.ts'
+import { type Command, readArguments } from './command.ts'
+import { readNodes, runNodes } from './nodes.ts'
 import { run } from './run.ts'
+import { endWithParent } from './supervisor.ts'
+import { usage } from './usage.ts'
 
 /** Where the server is. */
 export function listening(server: Server, { socketHost }: Config): string {
@@ -13,10 +16,22 @@ export function listening(server: Server, { socketHost }: Config): string {
   return `${http}\nnitka takes requests over TCP at ${port === 0 ? socketHost : `${socketHost}:${port}`}`
 }
 
-export async function serve(args: readonly string[]): Promise<number> {
-  const { config } = readFlags(args)
+export async function serve(args: readonly string[], { flags }: Command): Promise<number> {
+  const asked = usage(() => {
+    const read = readArguments(args, flags)
+    return { ...read, nodes: readNodes(read.own.nodes, read.config) }
+  })
+  if (asked === undefined) return 2
+  const { config, nodes } = asked
+  if (nodes > 1) return runNodes(nodes, withoutNodes(args), config)
+  if (asked.on.has('supervised')) endWithParent()
   return run(config, {}, async (server) => {
     console.log(listening(server, config))
     return undefined
   })
+}
+
+function withoutNodes(args: readonly string[]): readonly string[] {
+  const at = args.indexOf('--nodes')
+  return at < 0 ? args.filter((one) => !one.startsWith('--nodes=')) : args.toSpliced(at, 2)
 }

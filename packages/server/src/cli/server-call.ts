@@ -5,10 +5,22 @@ import type { Config } from '../config.ts'
 
 const patienceMs = 30_000
 
+/** A server, and what a command shows to it. */
+export interface Target {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /**
  * The server that a command talks to: `--url`, else the options `host` and `port`.
  * @throws NitkaError `invalid` not an http address
  */
+export function targetOf(given: string | undefined, config: Config): Target {
+  const headers = config.authToken === '' ? {} : { authorization: `Bearer ${config.authToken}` }
+  return { url: serverUrl(given, config), headers }
+}
+
+/** Where a server is, by `--url` or the options. @throws NitkaError `invalid` */
 export function serverUrl(given: string | undefined, config: Config): URL {
   const address = config.host.includes(':') ? `[${config.host}]` : config.host
   const url = URL.parse(given ?? `http://${address}:${config.port}`)
@@ -23,17 +35,24 @@ export function serverUrl(given: string | undefined, config: Config): URL {
  * @param path with its query
  * @throws NitkaError `unavailable` nobody answers within 30 s; else the server's refusal
  */
-export async function callServer(server: URL, method: string, path: string, body?: unknown): Promise<unknown> {
-  const response = await fetch(new URL(path, server), {
+export async function callServer(
+  { url, headers }: Target,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const json = { 'content-type': 'application/json' }
+  const response = await fetch(new URL(path, url), {
     method,
     signal: AbortSignal.timeout(patienceMs),
-    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    headers: body === undefined ? headers : { ...headers, ...json },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }).catch((error: unknown) => {
-    throw unreachable(server, error)
+    throw unreachable(url, error)
   })
   if (!response.ok) throw await refusal(response)
   const text = await response.text().catch((error: unknown) => {
-    throw unreachable(server, error)
+    throw unreachable(url, error)
   })
   if (text === '') return undefined
   return parsed(text, response)

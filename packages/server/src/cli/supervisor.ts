@@ -8,7 +8,6 @@ const restartMs = 250
 const restartMaxMs = 10_000
 /** Who lived so long did not die of its start. A worker whose first task is its last lives longer. */
 const healthyMs = 1_000
-/** How long a process may take to end after SIGTERM. */
 const graceMs = 3_000
 
 /** How a process of ours ended that was not asked to. */
@@ -27,6 +26,10 @@ export interface Supervised {
   /** Arguments of this process's own Node. The process must end when its standard input does. */
   readonly args: readonly string[]
   readonly died: (death: Death) => void
+  /** Told what they write. */
+  readonly said?: (text: string, stream: 'stdout' | 'stderr') => void
+  /** How long a process may take to end after SIGTERM. Default 3 s. */
+  readonly graceMs?: number
 }
 
 /** What is kept of a process's output, to say why it died. Characters. */
@@ -51,13 +54,13 @@ export class Supervisor {
     return [...this.#children.keys()].flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
   }
 
-  /** Ends them: SIGTERM, and SIGKILL for whoever is there 3 s later. Resolves when all are gone. */
-  async stop(): Promise<void> {
+  /** Ends them: by the signal, and SIGKILL for whoever is there after the grace. Resolves when all are gone. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     this.#stopped = true
     for (const timer of this.#restarts) timer.cancel()
     this.#restarts.clear()
-    for (const child of this.#children.keys()) child.kill('SIGTERM')
-    const late = this.#world.clock.after(graceMs, () => {
+    for (const child of this.#children.keys()) child.kill(signal)
+    const late = this.#world.clock.after(this.#wishes.graceMs ?? graceMs, () => {
       for (const child of this.#children.keys()) child.kill('SIGKILL')
     })
     await Promise.all(this.#children.values())
@@ -71,9 +74,10 @@ export class Supervisor {
     const began = this.#world.clock.monotonic()
     const said: { text: string } = { text: '' }
     child.stdin?.on('error', ignore)
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream]?.setEncoding('utf8').on('data', (text: string) => {
         said.text = (said.text + text).slice(-lastWordsMax)
+        this.#wishes.said?.(text, stream)
       })
     }
     const gone = new Promise<void>((resolve) => {
@@ -102,6 +106,12 @@ export class Supervisor {
     })
     this.#restarts.add(timer)
   }
+}
+
+/** For the child: a parent that was killed cannot end it, but its end of the pipe is closed all the same. */
+export function endWithParent(): void {
+  const end = (): never => process.exit(1)
+  process.stdin.on('end', end).on('error', end).resume()
 }
 
 function ignore(): void {

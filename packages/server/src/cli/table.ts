@@ -42,3 +42,14 @@ export function jsonLine(value: unknown): string {
     escaped,
   )
 }
+
+/** A field of an answer as text; nothing when it is not there. */
+export function text(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  return typeof value === 'string' ? value : jsonLine(value)
+}
+
+/** RFC 3339 to the second, as an operator reads it; other text as it is. */
+export function time(value: unknown): string {
+  return text(value).replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1 $2Z')
+}

@@ -1,14 +1,15 @@
 // The commands of `nitka tasks`: each checks what it was given, and then does it.
 
 import { isObject, NitkaError } from '@nitka/protocol'
+import { type Action, type Flag, yesFlag } from './command.ts'
 import { confirmed } from './confirm.ts'
-import { callServer, printable } from './server-call.ts'
+import { callServer, printable, type Target } from './server-call.ts'
 import { jsonLine, Table } from './table.ts'
-import { addLines, addOne, readTaskOptions, taskOptions } from './task-input.ts'
+import { addLines, addOne, readTaskOptions, taskFlags } from './task-input.ts'
 import { deadRow, deadTitles, describe, type Fields, queueRow, queueTitles, taskRow, taskTitles } from './task-view.ts'
 
 export interface Asked {
-  readonly server: URL
+  readonly server: Target
   /** Ids, or the name of a queue, or a payload. */
   readonly rest: readonly string[]
   readonly own: Readonly<Record<string, string | undefined>>
@@ -20,12 +21,7 @@ export interface Asked {
   readonly flushed: () => Promise<void>
 }
 
-export interface TaskAction {
-  readonly usage: string
-  readonly doc: string
-  /** Flags with a value, and flags without. */
-  readonly own?: readonly string[]
-  readonly switches?: readonly string[]
+export interface TaskAction extends Action {
   readonly idsMin: number
   readonly idsMax: number
   /** Checks, and gives what is to be done; that resolves to the exit code. @throws NitkaError `invalid` wrong usage */
@@ -36,11 +32,16 @@ const manyIds = 1_000
 const pageSize = 500
 const states = ['ready', 'delayed', 'leased', 'done', 'dead']
 
+const queueFlag: Flag = { name: 'queue', value: 'Q', doc: 'of this queue only; default: of all' }
+const limitFlag: Flag = { name: 'limit', value: 'N', doc: 'so many at most; default: all' }
+const stateFlag: Flag = { name: 'state', value: 'S', doc: 'in this state only', among: states }
+const allFlag: Flag = { name: 'all', doc: 'all of them, instead of named ones' }
+
 export const actions: Readonly<Record<string, TaskAction>> = {
   list: {
     usage: '[--queue Q] [--state S] [--limit N]',
     doc: `tasks, oldest first; a state is one of ${states.join(', ')}`,
-    own: ['queue', 'state', 'limit'],
+    flags: [queueFlag, stateFlag, limitFlag],
     idsMin: 0,
     idsMax: 0,
     prepare: (asked) => listed(asked, '/tasks', taskTitles, taskRow),
@@ -48,16 +49,16 @@ export const actions: Readonly<Record<string, TaskAction>> = {
   add: {
     usage: '[PAYLOAD] [--queue Q] [--key K] [--group G] [--priority N] [--delay MS]',
     doc: 'adds a task, or one for every line of JSON on standard input',
-    own: [...taskOptions],
+    flags: taskFlags,
     idsMin: 0,
     idsMax: 1,
     prepare: add,
   },
-  show: { usage: 'ID', doc: 'a task with its attempts', idsMin: 1, idsMax: 1, prepare: show },
+  show: { usage: 'ID', doc: 'a task with its attempts', flags: [], idsMin: 1, idsMax: 1, prepare: show },
   dead: {
     usage: '[--queue Q] [--limit N]',
     doc: 'dead letters, and what became of their last attempt',
-    own: ['queue', 'limit'],
+    flags: [queueFlag, limitFlag],
     idsMin: 0,
     idsMax: 0,
     prepare: (asked) => listed(asked, '/tasks/dead', deadTitles, deadRow),
@@ -65,8 +66,7 @@ export const actions: Readonly<Record<string, TaskAction>> = {
   retry: {
     usage: 'ID… | --all [--queue Q]',
     doc: 'makes dead letters ready again',
-    own: ['queue'],
-    switches: ['all'],
+    flags: [queueFlag, allFlag],
     idsMin: 0,
     idsMax: manyIds,
     prepare: (asked) => chosen(asked, 'retry', retryAll),
@@ -74,8 +74,7 @@ export const actions: Readonly<Record<string, TaskAction>> = {
   drop: {
     usage: 'ID… | --all [--queue Q] [--yes]',
     doc: 'removes dead letters',
-    own: ['queue'],
-    switches: ['all', 'yes'],
+    flags: [queueFlag, allFlag, yesFlag],
     idsMin: 0,
     idsMax: manyIds,
     prepare: (asked) => chosen(asked, 'drop', dropAll),
@@ -83,7 +82,7 @@ export const actions: Readonly<Record<string, TaskAction>> = {
   bury: {
     usage: 'ID… [--reason TEXT]',
     doc: 'makes tasks dead letters now',
-    own: ['reason'],
+    flags: [{ name: 'reason', value: 'TEXT', doc: 'kept in the history of the task' }],
     idsMin: 1,
     idsMax: manyIds,
     prepare: (asked) => () => each(asked, 'bury'),
@@ -91,15 +90,23 @@ export const actions: Readonly<Record<string, TaskAction>> = {
   pause: {
     usage: 'QUEUE',
     doc: 'hands out nothing more',
+    flags: [],
     idsMin: 1,
     idsMax: 1,
     prepare: (asked) => paused(asked, true),
   },
-  resume: { usage: 'QUEUE', doc: 'hands out again', idsMin: 1, idsMax: 1, prepare: (asked) => paused(asked, false) },
+  resume: {
+    usage: 'QUEUE',
+    doc: 'hands out again',
+    flags: [],
+    idsMin: 1,
+    idsMax: 1,
+    prepare: (asked) => paused(asked, false),
+  },
   purge: {
     usage: 'QUEUE [--yes]',
     doc: 'removes the ready and delayed tasks of a queue',
-    switches: ['yes'],
+    flags: [yesFlag],
     idsMin: 1,
     idsMax: 1,
     prepare: purge,
@@ -107,6 +114,7 @@ export const actions: Readonly<Record<string, TaskAction>> = {
   queues: {
     usage: '',
     doc: 'the queues and their counts',
+    flags: [],
     idsMin: 0,
     idsMax: 0,
     prepare: (asked) => () => queues(asked),
@@ -137,7 +145,8 @@ function listed(
   const { queue, state, limit } = asked.own
   if (state !== undefined && !states.includes(state))
     throw wrong(`--state is one of ${states.join(', ')}, not ${state}`)
-  if (limit !== undefined && !/^[1-9]\d{0,8}$/.test(limit)) throw wrong(`--limit must be a whole number, not ${limit}`)
+  if (limit !== undefined && !/^[1-9]\d{0,8}$/.test(limit))
+    throw wrong(`--limit must be a whole number from 1 up, not ${limit}`)
   return async () => {
     const table = new Table(titles, asked.columns)
     let left = limit === undefined ? Number.POSITIVE_INFINITY : Number(limit)

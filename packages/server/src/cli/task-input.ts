@@ -2,8 +2,15 @@
 
 import { createInterface } from 'node:readline'
 import { isObject, NitkaError, parseJson } from '@nitka/protocol'
+import type { Flag } from './command.ts'
 
-export const taskOptions = ['queue', 'key', 'group', 'priority', 'delay'] as const
+export const taskFlags: readonly Flag[] = [
+  { name: 'queue', value: 'Q', doc: 'the queue; default: default' },
+  { name: 'key', value: 'K', doc: 'adds it once, however often it is said' },
+  { name: 'group', value: 'G', doc: 'the group that it shares a limit and its turn with' },
+  { name: 'priority', value: 'N', doc: '-1000 to 1000, higher first' },
+  { name: 'delay', value: 'MS', doc: 'how long until it is ready' },
+]
 
 /** What is sent in one request: so many tasks, and so many characters of payload, since bodies are limited. */
 const tasksAtOnce = 500
@@ -16,7 +23,7 @@ type Send = (tasks: readonly unknown[]) => Promise<void>
 /** @throws NitkaError `invalid` */
 export function readTaskOptions(own: Readonly<Record<string, string | undefined>>): TaskOptions {
   const options: Record<string, string | number> = {}
-  for (const name of taskOptions) {
+  for (const { name } of taskFlags) {
     const value = own[name]
     if (value === undefined) continue
     const numeric = name === 'priority' || name === 'delay'

@@ -3,7 +3,7 @@
 import { NitkaError } from '@nitka/protocol'
 import type { World } from '../world.ts'
 import { EventStreamReader, type StreamEvent } from './event-stream.ts'
-import { refusal, unreachable } from './server-call.ts'
+import { refusal, type Target, unreachable } from './server-call.ts'
 
 /** The wait before a reconnect when the server does not say, and the longest one, milliseconds. */
 const retryMs = 1_000
@@ -19,13 +19,15 @@ export interface TaskStreamEvents {
 
 export class TaskStream {
   readonly #url: URL
+  readonly #headers: Readonly<Record<string, string>>
   readonly #world: World
   readonly #events: TaskStreamEvents
   readonly #reader: EventStreamReader
   readonly #closing = new AbortController()
 
-  constructor(url: URL, world: World, events: TaskStreamEvents) {
+  constructor({ url, headers }: Target, world: World, events: TaskStreamEvents) {
     this.#url = url
+    this.#headers = headers
     this.#world = world
     this.#events = events
     this.#reader = new EventStreamReader(events.event)
@@ -67,7 +69,7 @@ export class TaskStream {
 
   async #open(): Promise<ReadableStream<Uint8Array>> {
     const id = this.#reader.lastEventId
-    const headers = { accept: 'text/event-stream', ...(id === '' ? {} : { 'last-event-id': id }) }
+    const headers = { ...this.#headers, accept: 'text/event-stream', ...(id === '' ? {} : { 'last-event-id': id }) }
     const response = await fetch(this.#url, { headers, signal: this.#closing.signal }).catch((error: unknown) => {
       throw unreachable(this.#url, error)
     })

@@ -2,7 +2,7 @@
 
 import { isObject } from '@nitka/protocol'
 import { printable } from './server-call.ts'
-import { jsonLine, Table } from './table.ts'
+import { jsonLine, Table, text, time } from './table.ts'
 
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -78,14 +78,4 @@ export function describe(task: Fields, columns: number): string[] {
 
 function attemptsOf({ attempts }: Fields): readonly Fields[] {
   return Array.isArray(attempts) ? attempts.filter(isObject) : []
-}
-
-function text(value: unknown): string {
-  if (value === undefined || value === null) return ''
-  return typeof value === 'string' ? value : jsonLine(value)
-}
-
-/** RFC 3339 to the second, as an operator reads it; other text as it is. */
-function time(value: unknown): string {
-  return text(value).replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1 $2Z')
 }

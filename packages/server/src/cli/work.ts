@@ -1,10 +1,10 @@
 // nitka work: the demonstration worker as a process.
 
-import { MessageChannel } from 'node:worker_threads'
 import { NitkaError } from '@nitka/protocol'
 import { realWorld } from '../world.ts'
-import { readFlags } from './flags.ts'
-import { callServer, printable, serverUrl } from './server-call.ts'
+import { type Command, readArguments } from './command.ts'
+import { callServer, printable, type Target, targetOf } from './server-call.ts'
+import { endWithParent } from './supervisor.ts'
 import { TaskStream } from './task-stream.ts'
 import { usage } from './usage.ts'
 import { drawBatch, Worker } from './worker.ts'
@@ -14,15 +14,15 @@ const batchMax = 1_000
 const passing: ReadonlySet<string> = new Set(['unavailable', 'draining', 'overloaded', 'internal'])
 
 interface Wishes {
-  readonly server: URL
+  readonly server: Target
   readonly queue: string
   readonly batch: number | undefined
   /** Ends when standard input does: whoever started this process holds the other end of that pipe. */
   readonly supervised: boolean
 }
 
-export async function work(args: readonly string[]): Promise<number> {
-  const wishes = usage(() => readWishes(args))
+export async function work(args: readonly string[], { flags }: Command): Promise<number> {
+  const wishes = usage(() => readWishes(args, flags))
   if (wishes === undefined) return 2
   const world = realWorld()
   const batch = wishes.batch ?? drawBatch(world.random.fraction())
@@ -33,28 +33,27 @@ export async function work(args: readonly string[]): Promise<number> {
     report: async (ids) => void (await callServer(wishes.server, 'POST', '/report', ids)),
     passing: (error) => error instanceof NitkaError && passing.has(error.code),
   })
-  const url = new URL('/task', wishes.server)
+  const url = new URL('/task', wishes.server.url)
   url.searchParams.set('batchsize', `${batch}`)
   url.searchParams.set('queue', wishes.queue)
-  const stream = new TaskStream(url, world, { event: (event) => worker.receive(event), log })
+  const stream = new TaskStream({ ...wishes.server, url }, world, { event: (event) => worker.receive(event), log })
   log(`worker of queue ${printable(wishes.queue)}, batch size ${batch}`)
   if (wishes.supervised) endWithParent()
   const stopped = stopOnSignal(worker, stream, log)
-  const release = holdProcess()
+  // Between two connections there is nothing else.
   await stream.run()
   await stopped
-  release()
   return 0
 }
 
-function readWishes(args: readonly string[]): Wishes {
-  const { config, own, on } = readFlags(args, ['queue', 'batch', 'url'], 0, ['supervised'])
+function readWishes(args: readonly string[], flags: Command['flags']): Wishes {
+  const { config, own, on } = readArguments(args, flags)
   const { queue = 'default', batch } = own
   if (batch !== undefined && !(/^[1-9]\d{0,3}$/.test(batch) && Number(batch) <= batchMax)) {
     throw new NitkaError('invalid', `--batch must be a whole number from 1 to ${batchMax}, not ${batch}`)
   }
   return {
-    server: serverUrl(own.url, config),
+    server: targetOf(own.url, config),
     queue,
     batch: batch === undefined ? undefined : Number(batch),
     supervised: on.has('supervised'),
@@ -73,20 +72,4 @@ function stopOnSignal(worker: Worker, stream: TaskStream, log: (line: string) =>
     process.on('SIGTERM', signalled)
     process.on('SIGINT', signalled)
   })
-}
-
-/** A parent that was killed cannot end its children, but its end of the pipe is closed all the same. */
-function endWithParent(): void {
-  const end = (): never => process.exit(1)
-  process.stdin.on('end', end).on('error', end).resume()
-}
-
-/** The clock's timers do not keep a process alive, and between two connections there is nothing else. */
-function holdProcess(): () => void {
-  const { port1, port2 } = new MessageChannel()
-  port1.ref()
-  return () => {
-    port1.close()
-    port2.close()
-  }
 }

@@ -1,7 +1,7 @@
 // `/ws`: direct chat in the plain dialect, and everything in the rpc dialect, told apart by the first rpc value. A
 // client that says at the upgrade that it will speak rpc is never sent anything plain.
 
-import { isObject, type NitkaError, parseJson } from '@nitka/protocol'
+import { isObject, limits, type NitkaError, parseJson } from '@nitka/protocol'
 import type { Dialect, Endpoint } from '../sessions/dialect.ts'
 import type { Session } from '../sessions/session.ts'
 import { isHeartbeat } from './heartbeat.ts'
@@ -37,7 +37,7 @@ class Chat implements Dialect {
     // Most text is a message: it is parsed once, here, for whichever dialect it is.
     let value: unknown
     try {
-      value = parseJson(text.toString())
+      value = parseJson(text.toString(), this.#rpc === undefined ? limits.jsonKeys : limits.listKeys)
     } catch {
       return (this.#rpc ?? this.#plain).receiveText(text)
     }

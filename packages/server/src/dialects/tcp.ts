@@ -1,6 +1,6 @@
 // The TCP port: requests in the plain dialect, and everything in the rpc dialect, told apart value by value.
 
-import { isObject, type NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
+import { isObject, limits, type NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
 import type { LineDialect, LineEndpoint } from '../sessions/dialect.ts'
 import type { Session } from '../sessions/session.ts'
 import type { LineFraming } from '../sessions/wire.ts'
@@ -9,7 +9,8 @@ import type { RpcServices } from './rpc/context.ts'
 import { Rpc } from './rpc/rpc.ts'
 
 export function tcpEndpoint(services: RpcServices): LineEndpoint {
-  return { path: 'tcp', identity: 'optional', open: (session) => new TcpDialect(session, services) }
+  const identity = services.authenticator.required === true ? 'later' : 'optional'
+  return { path: 'tcp', identity, open: (session) => new TcpDialect(session, services) }
 }
 
 class TcpDialect implements LineDialect {
@@ -27,7 +28,7 @@ class TcpDialect implements LineDialect {
   receiveLine(bytes: Buffer, framing: LineFraming): void {
     let value: unknown
     try {
-      value = parseJson(bytes.toString(), keysMax)
+      value = parseJson(bytes.toString(), limits.listKeys)
     } catch (thrown) {
       // Whatever speaks another protocol, a web page for one, gets no second try.
       this.refuseLine(toNitkaError(thrown), framing)
@@ -56,6 +57,3 @@ class TcpDialect implements LineDialect {
     this.#rpc?.closed()
   }
 }
-
-/** A value may be a megabyte, and hold lists. */
-const keysMax = 20_000

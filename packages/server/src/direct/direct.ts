@@ -1,9 +1,11 @@
 // Direct chat: messages between users and from the application to a user, kept for whoever is away, with history.
 // Owns what may be sent and who may read; order, durability and repetition are the log's.
 
-import { clientMessageId, limits, NitkaError, type Position, userName } from '@nitka/protocol'
+import { clientMessageId, isObject, limits, NitkaError, type Position, userName } from '@nitka/protocol'
+import type { Bus } from '../bus.ts'
 import { Audience } from '../fanout/audience.ts'
 import { EventListener } from '../fanout/event-listener.ts'
+import { Exchange } from '../fanout/exchange.ts'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
 import type { LogMessage } from '../log/feed.ts'
@@ -14,6 +16,7 @@ import { Inbox, type Place } from './inbox.ts'
 import { logOf, type SystemSend, systemDraft, systemThread, type UserSend, userDrafts, userThread } from './messages.ts'
 import { noteUndelivered } from './undelivered.ts'
 
+/** A direct message that is stored. */
 export interface Sent {
   /** 20 characters, sortable by time. */
   readonly id: string
@@ -27,11 +30,16 @@ export interface Sent {
   readonly repeated: boolean
 }
 
+/** Which part of the history; without bounds the newest. */
 export interface HistoryQuery {
+  /** Only what was exchanged with this user. */
   readonly with?: string
+  /** Only what users, or what the application, sent. */
   readonly kind?: 'user' | 'system'
+  /** Offsets, exclusive; not both. `after` reads upwards, `before` the newest below it. */
   readonly before?: number
   readonly after?: number
+  /** 1 to 500, default 50. */
   readonly limit?: number
 }
 
@@ -40,6 +48,7 @@ export interface HistoryPage extends LogPage {
   readonly reached?: number
 }
 
+/** How far a user has read. */
 export interface Unread {
   /** How many messages for the user lie behind the read marker. */
   readonly unread: number
@@ -48,6 +57,8 @@ export interface Unread {
 }
 
 export interface DirectJoined extends Joined, Unread {
+  /** Everything after this offset follows; there when `pending` was asked for. */
+  readonly from?: number
   /** Says that the connection's socket took everything up to `offset`. */
   readonly took: (offset: number) => void
   /** May be called twice. */
@@ -72,6 +83,7 @@ export interface DirectOptions {
 
 const readCursor = 'read'
 
+/** Direct messages: between users, and from the application to a user. */
 export class Direct {
   sent = 0
   /** Markers that a connection missed because its socket was behind. */
@@ -80,12 +92,17 @@ export class Direct {
   readonly #clock: Clock
   readonly #options: DirectOptions
   readonly #inboxes = new Map<string, Inbox>()
+  /** What goes to users' connections on other nodes, and comes from there. */
+  readonly exchange: Exchange
   readonly #markers: Audience<Unread>
 
-  constructor(parts: { log: Log; clock: Clock; pulse: Pulse }, options: DirectOptions) {
+  /** @internal */
+  constructor(parts: { log: Log; clock: Clock; pulse: Pulse; bus: Bus }, options: DirectOptions) {
     this.#log = parts.log
     this.#clock = parts.clock
-    this.#markers = new Audience(parts.pulse)
+    this.exchange = new Exchange(parts.bus, parts.pulse)
+    const tools = { pulse: parts.pulse, exchange: this.exchange }
+    this.#markers = new Audience(tools, { subject: 'direct', read: readUnread })
     this.#options = options
   }
 
@@ -96,8 +113,10 @@ export class Direct {
 
   /**
    * Sends from a user to a user. Resolves when the message is durable in both their logs.
-   * @param clientId at most 64 bytes; makes a repeat within 24 h answer as the first time
-   * @throws NitkaError `invalid`, `too-large`, `conflict` (the id was used for another message), `unavailable`
+   * Of two calls for one receiver the first has the smaller offset.
+   * @param clientId 1 to 64 bytes; makes a repeat within `dedupeMs` (24 h) answer as the first time
+   * @throws NitkaError `invalid`, `too-large`, `conflict` (the id was used for another message), `overloaded`, `unavailable`
+   * (outcome unknown: repeat with the same id)
    */
   async sendUser(send: UserSend, clientId?: string): Promise<Sent> {
     return this.#append(this.userAppend(send, clientId))
@@ -108,12 +127,12 @@ export class Direct {
     return this.#append(this.systemAppend(send, clientId))
   }
 
-  /** What `sendUser` would append, for a batch. @throws NitkaError `invalid`, `too-large` */
+  /** What `sendUser` would append, for a batch. @throws NitkaError `invalid`, `too-large` @internal */
   userAppend(send: UserSend, clientId?: string): DraftAppend {
     return this.#draft(userDrafts(send, this.#options.payloadBytesMax), clientId)
   }
 
-  /** What `sendSystem` would append, for a batch. @throws NitkaError `invalid`, `too-large` */
+  /** What `sendSystem` would append, for a batch. @throws NitkaError `invalid`, `too-large` @internal */
   systemAppend(send: SystemSend, clientId?: string): DraftAppend {
     return this.#draft([systemDraft(send, this.#options.payloadBytesMax)], clientId)
   }
@@ -121,6 +140,7 @@ export class Direct {
   /**
    * One page of the user's own messages, sent and received, oldest first, pending ones included.
    * Without bounds the newest. `kind: 'user'` without `with` may return a short page with `more`, an empty one too.
+   * @throws NitkaError `invalid`
    */
   async history(user: string, query: HistoryQuery): Promise<HistoryPage> {
     if (query.before !== undefined && query.after !== undefined) {
@@ -143,19 +163,22 @@ export class Direct {
     return reached === undefined ? page : { ...page, entries, reached: reached.offset }
   }
 
-  /** Takes the user's pending messages, and then what comes, for a plain connection. */
+  /** @internal Takes the user's pending messages, and then what comes, for a plain connection. */
   open(user: string, device: string, recipient: Recipient, encoder: Encoder<LogMessage>): Place {
     return this.#inbox(user).open(device, recipient, encoder)
   }
 
-  /** Follows the user's log from a position, for clients that keep their own. */
+  /**
+   * @internal Follows the user's log from a position, for clients that keep their own. `pending`: from what the device has
+   * confirmed; then only what it confirms counts as delivered.
+   */
   async join(
     user: string,
     device: string,
-    since: Position | undefined,
+    since: Position | 'pending' | undefined,
     receiver: DirectReceiver,
   ): Promise<DirectJoined> {
-    const { took, release } = this.#inbox(user).hold(device)
+    const { took, pendingAfter, release } = this.#inbox(user).hold(device)
     let joined: Joined | undefined
     const close = (): void => {
       joined?.subscription.close()
@@ -163,17 +186,24 @@ export class Direct {
     }
     try {
       const { failed, missing } = receiver
+      if (since === 'pending') {
+        const from = await pendingAfter()
+        joined = await this.#log.join(logOf(user), { offset: from }, { ...receiver, events: { failed, missing } })
+        // Of another past the cursor says nothing: what comes from now on follows.
+        const changed = !joined.recovery.recovered && joined.recovery.reason === 'history-changed'
+        const begun = { from: changed ? joined.state.head : from }
+        return { ...joined, ...begun, ...(await this.unread(user)), took: () => undefined, close }
+      }
       const events = { taken: took, failed, missing }
       joined = await this.#log.join(logOf(user), since, { ...receiver, events })
-      const marker = await this.unread(user)
-      return { ...joined, ...marker, took, close }
+      return { ...joined, ...(await this.unread(user)), took, close }
     } catch (error) {
       close()
       throw error
     }
   }
 
-  /** Lets a connection hear when the user's read marker moves, on any device. Returns how to stop. */
+  /** @internal Lets a connection hear when the user's read marker moves, on any device. Returns how to stop. */
   watch(user: string, recipient: Recipient, encoder: Encoder<Unread>): () => void {
     return this.#markers.add(
       user,
@@ -192,7 +222,7 @@ export class Direct {
     await this.#inbox(user).confirm(device, offset)
   }
 
-  /** The user has read everything up to `offset`, on any device. Never moves back. Resolves when durable. */
+  /** The user has read all up to `offset`, on any device. Never moves back. Durable when resolved. @throws NitkaError `invalid` */
   async read(user: string, offset: number): Promise<Unread> {
     await this.#demandWithin(user, offset)
     await this.#log.store.move([{ log: logOf(user), name: readCursor, offset, time: this.#clock.now() }])
@@ -201,6 +231,7 @@ export class Direct {
     return marker
   }
 
+  /** How many messages for the user lie behind the read marker, and where that is. */
   async unread(user: string): Promise<Unread> {
     const [cursor] = (await this.#log.store.cursors(logOf(user), readCursor)).filter(({ name }) => name === readCursor)
     const read = cursor?.offset ?? 0
@@ -246,4 +277,11 @@ export function sentOf(draft: DraftAppend, result: Appended): Sent {
 
 function threadOf(kind: 'user' | 'system' | undefined): string | undefined {
   return kind === 'system' ? systemThread : undefined
+}
+
+/** A marker as another node sent it; undefined when it is none. */
+function readUnread(value: unknown): Unread | undefined {
+  if (!isObject(value)) return undefined
+  const { unread, read } = value
+  return typeof unread === 'number' && typeof read === 'number' ? { unread, read } : undefined
 }

@@ -25,6 +25,14 @@ function deviceCursors(device: string): { written: string; confirmed: string } {
   return { written: `written:${device}`, confirmed: `confirmed:${device}` }
 }
 
+/** What a connection that keeps its own position holds of its inbox. */
+interface Held {
+  readonly took: (offset: number) => void
+  /** The offset after which everything is still to be delivered to this device. */
+  readonly pendingAfter: () => Promise<number>
+  readonly release: () => void
+}
+
 export class Inbox {
   readonly user: string
   readonly #log: Log
@@ -44,7 +52,7 @@ export class Inbox {
   }
 
   /** A connection that keeps its own position: it only says what its socket took, until `release`. */
-  hold(device: string): { took: (offset: number) => void; release: () => void } {
+  hold(device: string): Held {
     return this.#device(device).hold()
   }
 
@@ -107,7 +115,7 @@ class DeviceInbox {
     return place
   }
 
-  hold(): { took: (offset: number) => void; release: () => void } {
+  hold(): Held {
     this.#holders++
     let held = true
     const release = (): void => {
@@ -116,12 +124,21 @@ class DeviceInbox {
       this.#holders--
       this.#settle()
     }
-    return { took: (offset) => void this.#loaded.then(() => this.#took(offset), ignore), release }
+    const pendingAfter = async (): Promise<number> => {
+      await this.#loaded
+      return this.#pendingAfter
+    }
+    return { took: (offset) => void this.#loaded.then(() => this.#took(offset), ignore), pendingAfter, release }
   }
 
-  /** Where a connection that comes now begins: after what was delivered, as far as this client's way of telling says. */
+  /** What was delivered, as far as this client's way of telling says. */
+  get #pendingAfter(): number {
+    return this.#confirmed ?? this.#written
+  }
+
+  /** Where a connection that comes now begins: after what was delivered. */
   begin(place: Place): Subscription {
-    const from = this.#confirmed ?? this.#written
+    const from = this.#pendingAfter
     const { recipient, encoder } = place
     const events = {
       taken: (offset: number) => this.#took(offset),

@@ -8,6 +8,7 @@ import type { Draft } from '../log/log.ts'
 import type { LogName } from '../log/log-store.ts'
 import { payloadText } from '../log/payload.ts'
 
+/** A message from a user to a user. */
 export interface UserSend {
   readonly fromUser: UserId
   readonly toUser: UserId
@@ -15,9 +16,13 @@ export interface UserSend {
   readonly message: unknown
 }
 
+/** A message of the application. */
 export interface SystemSend {
+  /** 7 and '7' are one user; the form is kept. */
   readonly toUser: UserId
+  /** Any JSON value but null and ''. */
   readonly message: unknown
+  /** As `message`: for programs, beside what people read. Null is none. */
   readonly data?: unknown
 }
 
@@ -46,7 +51,8 @@ export function userDrafts(send: UserSend, payloadBytesMax: number): Draft[] {
 export function systemDraft(send: SystemSend, payloadBytesMax: number): Draft {
   const to = userName(send.toUser, 'toUser')
   const message = payloadText(send.message, 'message', payloadBytesMax)
-  const data = send.data === undefined ? '' : `,"data":${payloadText(send.data, 'data', payloadBytesMax)}`
+  const { data: given = null } = send
+  const data = given === null ? '' : `,"data":${payloadText(given, 'data', payloadBytesMax)}`
   const body = `{"system":true,"toUser":${JSON.stringify(send.toUser)},"message":${message}${data}}`
   return { log: logOf(to), sender: '', body, thread: systemThread, counts: true }
 }

@@ -29,7 +29,7 @@ async function open(t: TestContext, post: Post, afterMs = 10_000) {
   const pulse = new Pulse(clock, 0)
   const ids = new IdSource(() => clock.now(), Buffer.alloc(8))
   const log = new Log({ store: engine.logs, bus: engine.bus, pulse, clock, ids }, { sweepMs: 0 })
-  const direct = new Direct({ log, clock, pulse }, { payloadBytesMax: 0, noteUndelivered: true })
+  const direct = new Direct({ log, clock, pulse, bus: engine.bus }, { payloadBytesMax: 0, noteUndelivered: true })
   const undelivered = new Undelivered(log, clock, { url: 'u', secret: undefined, afterMs, post })
   const send = (message: string, toUser = 'carl') => direct.sendUser({ fromUser: 'anna', toUser, message })
   /** Lets time go by, a second at a time, until it holds. */

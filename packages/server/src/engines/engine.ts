@@ -1,8 +1,10 @@
 // What the composition root gets from either engine: the ports that the services declared, and the engine's health.
 
 import type { Bus } from '../bus.ts'
-import type { Append, Appended, LogStore } from '../log/log-store.ts'
+import type { Append, Appended, LogName, LogStore } from '../log/log-store.ts'
+import type { Ownership } from '../nodes/ownership.ts'
 import type { PoolStore } from '../pools/pool-store.ts'
+import type { PresenceStore } from '../rooms/presence-store.ts'
 import type { RoomDirectory } from '../rooms/room-directory.ts'
 import type { Added, NewTask, TaskStore } from '../tasks/task-store.ts'
 
@@ -21,29 +23,41 @@ export interface EngineCounters {
   failures: number
   /** Values that failed their checksum, and records found missing. */
   damaged: number
-  /** Bytes waiting to be committed. */
+  /** Bytes waiting to be committed, or being committed, with what each write costs in memory. */
   queuedBytes: number
 }
 
+/** What became of appends and tasks that were stored in one step. */
 export interface Together {
   readonly appended: readonly Appended[]
   readonly added: readonly Added[]
 }
 
+/** A store and a bus: everything that a server keeps, and how it hears of other nodes. */
 export interface Engine {
   readonly logs: LogStore
   readonly rooms: RoomDirectory
   readonly tasks: TaskStore
   readonly pools: PoolStore
   readonly bus: Bus
+  /** Who is where, on all nodes. Undefined: there is one node. */
+  readonly presence: PresenceStore | undefined
+  /** Which node has what only one may have. Undefined: there is one node, and it has everything. */
+  readonly ownership: Ownership | undefined
   /** Appends and adds: all, or none. Resolves when durable. Errors as of both ports. */
   storeTogether(appends: readonly Append[], tasks: readonly NewTask[]): Promise<Together>
   readonly durability: Durability
   readonly counters: EngineCounters
   /** Told the duration of each commit in milliseconds, for the histogram. */
   onCommit: ((ms: number) => void) | undefined
+  /** Told when more waits to be stored than is good, and when no more: whoever sends should be held back meanwhile. */
+  onCrowded: ((crowded: boolean) => void) | undefined
   /** Told once when the engine can no longer be trusted: the process is to stop. */
   onFailed: ((cause: Error) => void) | undefined
+  /** Told when what other nodes wrote may not have been heard of: ask the store. */
+  onGap: (() => void) | undefined
+  /** Told of what others than nodes have stored: the log, and where it stands at least. */
+  onStored: ((log: LogName, head: number) => void) | undefined
   /** Why it cannot take writes now, in one line; undefined while it can. */
   unhealthy(): string | undefined
   /** Ends what is under way, then closes. Nothing is acknowledged after. May be called twice. */

@@ -3,6 +3,7 @@
 
 import { Broadcast } from '../fanout/broadcast.ts'
 import type { Pulse } from '../fanout/pulse.ts'
+import type { Clock, Timer } from '../world.ts'
 import type { Entry, LogName, LogStore } from './log-store.ts'
 import { readPageMax } from './reading.ts'
 
@@ -14,6 +15,19 @@ export interface LogMessage {
   readonly entry: LiveEntry
 }
 
+/**
+ * An entry that is ahead waits so long for those before it, milliseconds: of two nodes that write to one log, the one often
+ * hears of its own entries first. Then the store is asked.
+ */
+const aheadMs = 20
+
+/** So many entries wait, and so many bytes of them; beyond either the store is asked at once. */
+const aheadMax = 256
+const aheadBytesMax = 1024 * 1024
+
+/** A store that failed is asked again after that, milliseconds: nobody may ever speak of what it has again. */
+const againMs = 2_000
+
 export class Feed {
   readonly log: LogName
   readonly broadcast: Broadcast<LogMessage>
@@ -21,28 +35,45 @@ export class Feed {
   head: number | undefined
   /** Times that the store had to fill a gap. */
   repaired = 0
+  /** Times that the store had less than went live here: what listeners stand at may be another past than the store's. */
+  rewinds = 0
   readonly #store: LogStore
+  readonly #clock: Clock
+  /** Entries beyond a gap, by offset. */
+  readonly #ahead = new Map<number, LiveEntry>()
+  #aheadBytes = 0
+  #patience: Timer | undefined
+  #retry: Timer | undefined
+  #closed = false
   /** The newest offset that another node spoke of. */
   #told = 0
   #catchingUp: Promise<void> | undefined
   /** Somebody asked while the last page was under way: it may not hold what they meant. */
   #again = false
 
-  constructor(log: LogName, store: LogStore, pulse: Pulse) {
+  constructor(log: LogName, store: LogStore, tools: { pulse: Pulse; clock: Clock }) {
     this.log = log
     this.#store = store
-    this.broadcast = new Broadcast(pulse)
+    this.#clock = tools.clock
+    this.broadcast = new Broadcast(tools.pulse)
   }
 
-  /** An entry was committed. Out of order or repeated calls are put right from the store. */
+  /** An entry was committed. Out of order or repeated calls are put right, from the store if need be. */
   offer(entry: LiveEntry): void {
-    if (this.head !== undefined && entry.offset <= this.head) return
-    if (this.head !== undefined && entry.offset > this.head + 1) {
-      void this.catchUp()
-      return
-    }
-    this.head = entry.offset
-    this.broadcast.publish({ log: this.log, entry }, entry.body.length + 128)
+    if (this.head === undefined || entry.offset === this.head + 1) {
+      this.#goLive(entry)
+      this.#goOn()
+    } else if (entry.offset > this.head) this.#keep(entry)
+  }
+
+  /**
+   * Another node has committed an entry, and carried it here: on any way, late or twice. It is trusted for what stands at its
+   * offset, since nothing else can, until the log's epoch changes; that is seen when somebody joins.
+   */
+  hear(entry: LiveEntry): void {
+    // Where the log stood before is not known yet.
+    if (this.head === undefined) this.hint(entry.offset)
+    else this.offer(entry)
   }
 
   /** Another node has stored entries up to `offset`. */
@@ -59,13 +90,83 @@ export class Feed {
     if (this.#told > head) void this.catchUp()
   }
 
+  /**
+   * The store has entries up to `head` only, asked when `live` had gone live here: it was restored, or a copy that was behind
+   * took its place. What it stores from now on goes live, to those who join from now on.
+   */
+  rewind(live: number | undefined, head: number): void {
+    if (live === undefined || head >= live || this.head === undefined || this.head < live) return
+    this.#forget()
+    this.#told = 0
+    this.head = head
+    this.rewinds++
+  }
+
   /** Reads what the store has beyond `head` and lets it go live. Resolves when done; never rejects. */
   catchUp(): Promise<void> {
     this.#again = true
+    this.#retry?.cancel()
     this.#catchingUp ??= this.#readOn().finally(() => {
       this.#catchingUp = undefined
     })
     return this.#catchingUp
+  }
+
+  /** Nobody listens any more. */
+  close(): void {
+    this.#closed = true
+    this.#retry?.cancel()
+    this.#forget()
+  }
+
+  #goLive(entry: LiveEntry): void {
+    this.head = entry.offset
+    this.broadcast.publish({ log: this.log, entry }, entry.body.length + 128)
+  }
+
+  #keep(entry: LiveEntry): void {
+    if (this.#ahead.has(entry.offset)) return
+    this.#ahead.set(entry.offset, entry)
+    this.#aheadBytes += entry.body.length
+    if (this.#ahead.size > aheadMax || this.#aheadBytes > aheadBytesMax) this.#ask()
+    else this.#patience ??= this.#clock.after(aheadMs, () => this.#ask())
+  }
+
+  /** Lets go live what waited and continues `head`. */
+  #goOn(): void {
+    if (this.#ahead.size === 0) return
+    for (let next = this.#next(); next !== undefined; next = this.#next()) this.#goLive(next)
+    for (const [offset, entry] of this.#ahead) if (offset <= (this.head ?? 0)) this.#remove(offset, entry)
+    if (this.#ahead.size === 0) this.#forget()
+  }
+
+  #next(): LiveEntry | undefined {
+    const next = this.#ahead.get((this.head ?? 0) + 1)
+    if (next !== undefined) this.#remove(next.offset, next)
+    return next
+  }
+
+  #remove(offset: number, entry: LiveEntry): void {
+    this.#ahead.delete(offset)
+    this.#aheadBytes -= entry.body.length
+  }
+
+  #ask(): void {
+    this.#forget()
+    void this.catchUp()
+  }
+
+  #forget(): void {
+    this.#patience?.cancel()
+    this.#patience = undefined
+    this.#ahead.clear()
+    this.#aheadBytes = 0
+  }
+
+  #readLater(): void {
+    if (this.#closed) return
+    this.#retry?.cancel()
+    this.#retry = this.#clock.after(againMs, () => void this.catchUp())
   }
 
   async #readOn(): Promise<void> {
@@ -74,17 +175,17 @@ export class Feed {
       if (after === undefined) return
       this.#again = false
       const page = await this.#store.read(this.log, { after, limit: readPageMax }).catch(() => undefined)
-      // A store that fails is asked again by the next hint or sweep; listeners keep their positions meanwhile.
-      if (page === undefined) return
+      // Listeners keep their positions meanwhile.
+      if (page === undefined) return this.#readLater()
+      this.rewind(after, page.state.head)
       this.repaired += page.entries.length > 0 ? 1 : 0
       for (const entry of page.entries) {
-        if (this.head !== undefined && entry.offset <= this.head) continue
-        this.head = entry.offset
-        this.broadcast.publish({ log: this.log, entry }, entry.body.length + 128)
+        if (this.head === undefined || entry.offset > this.head) this.#goLive(entry)
       }
       if (!page.more) {
         const lost = page.missing.at(-1)
         if (lost !== undefined && this.head !== undefined && lost.to > this.head) this.head = lost.to
+        this.#goOn()
         if (!this.#again) return
       }
     }

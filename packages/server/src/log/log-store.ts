@@ -42,6 +42,7 @@ export interface Appended {
   readonly offsets: readonly number[]
 }
 
+/** A message as the store has it. */
 export interface Entry {
   readonly offset: number
   readonly id: string
@@ -75,6 +76,7 @@ export type ReadRange =
   /** The `limit` newest entries below `before`. */
   | { readonly before: number; readonly limit: number; readonly thread?: string }
 
+/** Offsets that cannot be read any more, both ends included. */
 export interface MissingRange {
   readonly from: number
   readonly to: number
@@ -82,6 +84,7 @@ export interface MissingRange {
   readonly reason: 'trimmed' | 'damaged'
 }
 
+/** A page of a log, oldest first. */
 export interface LogPage {
   /** Oldest first. At most `limit`, and about 1 MiB: a page may end early, `more` says so. */
   readonly entries: readonly Entry[]
@@ -93,6 +96,7 @@ export interface LogPage {
   readonly state: LogState
 }
 
+/** A named place in a log. */
 export interface Cursor {
   readonly name: string
   readonly offset: number
@@ -100,6 +104,7 @@ export interface Cursor {
   readonly time: number
 }
 
+/** A cursor that is to stand elsewhere. */
 export interface CursorMove {
   readonly log: LogName
   /** 1 to 200 bytes of UTF-8 without NUL. */
@@ -108,6 +113,18 @@ export interface CursorMove {
   readonly time: number
 }
 
+/** What was stored since a mark. */
+export interface Changes {
+  /** For the next question. */
+  readonly mark: string
+  /**
+   * Where logs with new entries stand; some may have been told before. Undefined: the store cannot tell, there are too many, or
+   * the mark is of another past. Then what is followed has to be compared.
+   */
+  readonly logs: readonly { readonly log: LogName; readonly head: number }[] | undefined
+}
+
+/** The port of direct messages and rooms: logs with consecutive offsets, and cursors in them. */
 export interface LogStore {
   /**
    * Stores all appends, or none, in order; offsets within a log follow the order of calls.
@@ -122,6 +139,13 @@ export interface LogStore {
 
   /** Where each log stands, in the order asked. */
   states(logs: readonly LogName[]): Promise<readonly LogState[]>
+
+  /**
+   * Which logs got entries since an earlier call, whoever stored them, and also when they were being stored then already.
+   * @param mark of that call; undefined: there was none, and only a mark is wanted
+   * @param most beyond so many stored batches, 1 to 1,000,000, it is not worth telling them
+   */
+  changes(mark: string | undefined, most: number): Promise<Changes>
 
   /** The offset of the entry with this id, undefined when the log does not hold it. */
   find(log: LogName, id: string): Promise<number | undefined>

@@ -1,8 +1,10 @@
 // Logs as services use them: append and it goes live, join and nothing falls between what was missed and what comes.
-// Owns ids, times and the feeds of this node; the store owns the truth. A message on the bus only says "look".
+// Owns ids, times and the feeds of this node; the store owns the truth. Nodes tell each other what they stored: it saves reads,
+// and what is lost on the way the store makes good.
 
 import type { IdSource, Position, Recovery } from '@nitka/protocol'
 import { type Bus, type BusSubscription, subjectToken } from '../bus.ts'
+import { Exchange, jsonPart, readJsonPart } from '../fanout/exchange.ts'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
 import { Gate } from '../gate.ts'
@@ -11,7 +13,16 @@ import { Feed, type LiveEntry, type LogMessage } from './feed.ts'
 import type { Append, Appended, Entry, LogName, LogState, LogStore, NewEntry } from './log-store.ts'
 import { readPageMax, readsMax, readsWaitingMax } from './reading.ts'
 import { judge } from './recovery.ts'
-import { Subscription, type SubscriptionEvents } from './subscription.ts'
+import { Subscription, type SubscriptionEvents, type SubscriptionTools } from './subscription.ts'
+import { Sweep } from './sweep.ts'
+import { readToldEntry, toldEntry } from './told-entry.ts'
+
+/** How long receivers are kept when a store on another machine does not answer. */
+const storeAwayMs = 30_000
+
+/** What a part between nodes holds: an entry, or the offset of one that is too large for it. */
+const entryMark = 0
+const offsetMark = 1
 
 /** An entry before it has its id and time. */
 export type Draft = Omit<NewEntry, 'id' | 'time'>
@@ -42,25 +53,44 @@ export class Log {
   /** Joins by outcome. */
   readonly recoveries = { recovered: 0, trimmed: 0, damaged: 0, 'history-changed': 0, 'never-joined': 0 }
   readonly store: LogStore
-  readonly #bus: Bus
+  /** What goes to followers on other nodes, and comes from there. */
+  readonly exchange: Exchange
   readonly #pulse: Pulse
   readonly #clock: Clock
   readonly #ids: IdSource
   readonly #feeds = new Map<string, { feed: Feed; count: number; hints: BusSubscription }>()
   readonly #gate = new Gate(readsMax, readsWaitingMax)
-  readonly #sweep: Timer | undefined
+  readonly #patienceMs: number
+  readonly #sweep: Sweep
+  readonly #sweeps: Timer | undefined
+  readonly #onStored: ((log: LogName, entry: LiveEntry) => void) | undefined
 
-  /** @param options `sweepMs`: how often followed logs are compared with the store, 0 where no other node writes */
+  /**
+   * @param options `sweepMs`: how often the store is asked what other nodes stored, 0 where none does
+   * @param onStored told of every entry that this node stored, once it is durable. Must not throw
+   */
   constructor(
     parts: { store: LogStore; bus: Bus; pulse: Pulse; clock: Clock; ids: IdSource },
     options: { sweepMs: number },
+    onStored?: (log: LogName, entry: LiveEntry) => void,
   ) {
+    this.#onStored = onStored
     this.store = parts.store
-    this.#bus = parts.bus
+    this.exchange = new Exchange(parts.bus, parts.pulse)
     this.#pulse = parts.pulse
     this.#clock = parts.clock
     this.#ids = parts.ids
-    this.#sweep = options.sweepMs === 0 ? undefined : this.#clock.every(options.sweepMs, () => void this.sweep())
+    this.#patienceMs = options.sweepMs === 0 ? 0 : storeAwayMs
+    const feeds = this.#feeds
+    this.#sweep = new Sweep(parts.store, {
+      get size() {
+        return feeds.size
+      },
+      of: (log) => feeds.get(keyOf(log))?.feed,
+      all: () => feedsOf(feeds.values()),
+    })
+    const look = (): void => void this.#sweep.look()
+    this.#sweeps = options.sweepMs === 0 ? undefined : this.#clock.every(options.sweepMs, look)
   }
 
   /** How many logs are followed. */
@@ -106,14 +136,15 @@ export class Log {
     let subscription: Subscription | undefined
     try {
       const after = Math.max(0, (since?.offset ?? Number.MAX_SAFE_INTEGER) - 1)
+      const live = feed.head
       const page = await this.#gate.run(() => this.store.read(log, { after, limit: readPageMax }))
+      feed.rewind(live, page.state.head)
       const { recovery, from } = judge(since, page)
       feed.begin(page.state.head)
       this.recoveries[recovery.recovered ? 'recovered' : recovery.reason]++
       const entries = page.entries.filter(({ offset }) => offset > from)
       const position = Math.max(entries.at(-1)?.offset ?? from, page.more ? 0 : (page.missing.at(-1)?.to ?? 0))
-      const tools = { store: this.store, gate: this.#gate, onEnd: release }
-      subscription = new Subscription(feed, position, receiver, tools)
+      subscription = new Subscription(feed, position, receiver, this.#tools(release))
       return { recovery, state: page.state, entries, subscription }
     } finally {
       if (subscription === undefined) release()
@@ -123,25 +154,25 @@ export class Log {
   /** Follows a log after `offset`, without a verdict: everything after it is handed out as if it were live. */
   follow(log: LogName, offset: number, receiver: Receiver): Subscription {
     const { feed, release } = this.#follow(log)
-    return new Subscription(feed, offset, receiver, { store: this.store, gate: this.#gate, onEnd: release })
+    return new Subscription(feed, offset, receiver, this.#tools(release))
   }
 
-  /** Asks the store where the followed logs stand, and lets go live what was missed. */
+  /** Somebody has stored entries up to `head`, not by this node. */
+  told(log: LogName, head: number): void {
+    this.#feeds.get(keyOf(log))?.feed.hint(head)
+  }
+
+  /** Compares all followed logs with the store, and lets go live what was missed. One at a time; never rejects. */
   async sweep(): Promise<void> {
-    const feeds = [...this.#feeds.values()].map(({ feed }) => feed)
-    for (let i = 0; i < feeds.length; i += 1_000) {
-      const some = feeds.slice(i, i + 1_000)
-      const states = await this.store.states(some.map(({ log }) => log)).catch(() => [])
-      states.forEach((state, index) => {
-        const feed = some[index]
-        if (feed?.head !== undefined && state.head > feed.head) void feed.catchUp()
-      })
-    }
+    await this.#sweep.compare()
   }
 
   close(): void {
-    this.#sweep?.cancel()
-    for (const { hints } of this.#feeds.values()) hints.cancel()
+    this.#sweeps?.cancel()
+    for (const { feed, hints } of this.#feeds.values()) {
+      hints.cancel()
+      feed.close()
+    }
     this.#feeds.clear()
   }
 
@@ -156,7 +187,29 @@ export class Log {
       ...(append.clientId === undefined ? {} : { clientId: append.clientId }),
     }
     this.#feeds.get(keyOf(log))?.feed.offer(entry)
-    if (!this.#bus.alone) this.#bus.publish(subjectOf(log), Buffer.from(String(offset)))
+    this.#onStored?.(log, entry)
+    if (!this.exchange.alone) this.#tell(log, entry)
+  }
+
+  #tell(log: LogName, entry: LiveEntry): void {
+    const whole = toldEntry(entry)
+    if (whole === undefined) this.exchange.tell(subjectOf(log), jsonPart(entry.offset), offsetMark)
+    else this.exchange.tell(subjectOf(log), whole, entryMark)
+  }
+
+  #hear(feed: Feed, data: Uint8Array, mark: number): void {
+    if (mark === entryMark) {
+      const entry = readToldEntry(data)
+      if (entry !== undefined) return feed.hear(entry)
+    } else {
+      const offset = readJsonPart(data)
+      if (typeof offset === 'number') return feed.hint(offset)
+    }
+    this.exchange.counts.damaged++
+  }
+
+  #tools(onEnd: () => void): SubscriptionTools {
+    return { store: this.store, gate: this.#gate, clock: this.#clock, patienceMs: this.#patienceMs, onEnd }
   }
 
   /** The log's feed, kept until `release`. */
@@ -164,8 +217,8 @@ export class Log {
     const key = keyOf(log)
     let known = this.#feeds.get(key)
     if (known === undefined) {
-      const feed = new Feed(log, this.store, this.#pulse)
-      const hints = this.#bus.subscribe(subjectOf(log), (bytes) => feed.hint(Number(Buffer.from(bytes).toString())))
+      const feed = new Feed(log, this.store, { pulse: this.#pulse, clock: this.#clock })
+      const hints = this.exchange.listen(subjectOf(log), (data, mark) => this.#hear(feed, data, mark))
       known = { feed, count: 0, hints }
       this.#feeds.set(key, known)
     }
@@ -174,10 +227,15 @@ export class Log {
     const release = (): void => {
       if (--held.count > 0) return
       held.hints.cancel()
+      held.feed.close()
       if (this.#feeds.get(key) === held) this.#feeds.delete(key)
     }
     return { feed: held.feed, release }
   }
+}
+
+function* feedsOf(followed: Iterable<{ readonly feed: Feed }>): Generator<Feed> {
+  for (const { feed } of followed) yield feed
 }
 
 function keyOf(log: LogName): string {

@@ -6,9 +6,11 @@
 // Every entry after `position` reaches the receiver in offset order, once, whichever way it comes.
 
 import assert from 'node:assert'
+import { NitkaError } from '@nitka/protocol'
 import type { Batch, Listener } from '../fanout/broadcast.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
 import type { Gate } from '../gate.ts'
+import { type Clock, sleep } from '../world.ts'
 import type { Feed, LogMessage } from './feed.ts'
 import type { Entry, LogStore, MissingRange } from './log-store.ts'
 import { readPageMax } from './reading.ts'
@@ -27,39 +29,52 @@ export interface SubscriptionEvents {
   taken?(offset: number): void
   /** Entries that can never be served were passed over. */
   missing?(ranges: readonly MissingRange[]): void
-  /** The store does not answer; the subscription has ended. */
+  /** The store does not answer, or has another past than before; the subscription has ended. */
   failed?(error: unknown): void
   /** It went live for the first time. */
   live?(): void
 }
 
+export interface SubscriptionTools {
+  readonly store: LogStore
+  readonly gate: Gate
+  readonly clock: Clock
+  /** How long a store may be away, milliseconds, before the receiver is told and sent away. 0: not at all. */
+  readonly patienceMs: number
+  readonly onEnd: () => void
+}
+
+/** How long to wait before a store that is away is asked again. */
+const againMs = 300
+
 export class Subscription implements Listener<LogMessage> {
   readonly encoder: Encoder<LogMessage>
   readonly recipient: Recipient
   readonly #feed: Feed
-  readonly #store: LogStore
-  readonly #gate: Gate
+  readonly #tools: SubscriptionTools
   readonly #events: SubscriptionEvents
-  readonly #onEnd: () => void
+  /** Of the feed, when this began. */
+  readonly #rewinds: number
   #phase: Phase = 'reading'
   #position: number
   #begun = false
   #forgetDrain: (() => void) | undefined
+  /** Since when the store does not answer. Monotonic. */
+  #awaySince: number | undefined
 
   constructor(
     feed: Feed,
     position: number,
     receiver: { recipient: Recipient; encoder: Encoder<LogMessage>; events?: SubscriptionEvents },
-    tools: { store: LogStore; gate: Gate; onEnd: () => void },
+    tools: SubscriptionTools,
   ) {
     this.#feed = feed
     this.#position = position
     this.recipient = receiver.recipient
     this.encoder = receiver.encoder
     this.#events = receiver.events ?? {}
-    this.#store = tools.store
-    this.#gate = tools.gate
-    this.#onEnd = tools.onEnd
+    this.#tools = tools
+    this.#rewinds = feed.rewinds
     feed.broadcast.add(this)
   }
 
@@ -81,6 +96,7 @@ export class Subscription implements Listener<LogMessage> {
 
   take(batch: Batch<LogMessage>): void {
     if (this.#phase !== 'live') return
+    if (this.#feed.rewinds !== this.#rewinds) return this.#changed()
     const first = batch.messages[0]?.entry.offset ?? 0
     const last = batch.messages.at(-1)?.entry.offset ?? 0
     if (last <= this.#position) return
@@ -100,7 +116,7 @@ export class Subscription implements Listener<LogMessage> {
     this.#enter('ended')
     this.#forgetDrain?.()
     this.#feed.broadcast.remove(this)
-    this.#onEnd()
+    this.#tools.onEnd()
   }
 
   #hand(bytes: Uint8Array, upTo: number): void {
@@ -114,19 +130,41 @@ export class Subscription implements Listener<LogMessage> {
     while (this.#phase === 'reading') {
       if (!this.recipient.hasRoom) return this.#wait()
       const after = this.#position
-      const page = await this.#gate
-        .run(() => this.#store.read(this.#feed.log, { after, limit: readPageMax }))
-        .catch((error: unknown) => {
-          this.close()
-          this.#events.failed?.(error)
-        })
-      if (page === undefined || this.#phase !== 'reading') return
+      const live = this.#feed.head
+      const { gate, store } = this.#tools
+      const page = await gate
+        .run(() => store.read(this.#feed.log, { after, limit: readPageMax }))
+        .catch((error: unknown) => this.#failed(error))
+      if (this.#phase !== 'reading') return
+      if (page === undefined) continue
+      this.#awaySince = undefined
+      this.#feed.rewind(live, page.state.head)
+      if (this.#feed.rewinds !== this.#rewinds) return this.#changed()
       if (page.missing.length > 0) this.#events.missing?.(page.missing)
       if (page.entries.length > 0) this.#give(page.entries)
       const passed = page.missing.at(-1)?.to ?? 0
       if (!page.more && passed > this.#position) this.#position = passed
       if (!page.more && this.#position >= (this.#feed.head ?? 0)) return this.#goLive()
     }
+  }
+
+  /** A store that is away for a while, as one on another machine may be, is waited for; any other failure ends it. */
+  async #failed(error: unknown): Promise<undefined> {
+    const { clock, patienceMs } = this.#tools
+    this.#awaySince ??= clock.monotonic()
+    const passing = error instanceof NitkaError && error.code === 'unavailable'
+    if (passing && clock.monotonic() - this.#awaySince < patienceMs) {
+      await sleep(clock, againMs)
+      return
+    }
+    this.close()
+    this.#events.failed?.(error)
+  }
+
+  /** What the receiver has may not be what the store has: whoever joins again is told. */
+  #changed(): void {
+    this.close()
+    this.#events.failed?.(new NitkaError('unavailable', 'the past of the log has changed; join again'))
   }
 
   #give(entries: readonly Entry[]): void {

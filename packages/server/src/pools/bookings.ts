@@ -6,10 +6,12 @@ import { type Booking, Calendar } from './calendar.ts'
 import type { PoolStore } from './pool-store.ts'
 import type { Pools } from './pools.ts'
 import { bookingRecord, readRecord, type StoredBooking } from './records.ts'
+import { newId } from './terms.ts'
 
+/** What is to be booked. */
 export interface BookWish {
   readonly pool: string
-  /** Wall times. */
+  /** Wall times, milliseconds since 1970: from included, to excluded. */
   readonly from: number
   readonly to: number
   readonly count?: number
@@ -30,6 +32,7 @@ const dayMs = 24 * 60 * 60 * 1_000
 const sweepMs = 60_000
 const sweptMax = 1_000
 
+/** Resources reserved for a time, past or to come. */
 export class Bookings {
   booked = 0
   readonly #parts: BookingsParts
@@ -39,7 +42,7 @@ export class Bookings {
   readonly #pools = new Map<string, string>()
   readonly #timer: Timer
 
-  /** @param bookingsMax of one pool, 0: no limit */
+  /** @param bookingsMax of one pool, 0: no limit @internal */
   static async open(parts: BookingsParts, bookingsMax: number): Promise<Bookings> {
     const bookings = new Bookings(parts, bookingsMax)
     for (const record of await parts.store.load()) {
@@ -58,9 +61,12 @@ export class Bookings {
 
   /**
    * Books resources, all or none. Durable when resolved.
+   * @param id of the booking; asked again with the id of one that is there, it is that one
    * @throws NitkaError `invalid` the time, `not-found` pool or resource, `conflict` not enough is free in that time
    */
-  async book(user: string, wish: BookWish): Promise<Booking> {
+  async book(user: string, wish: BookWish, id: string = newId(this.#parts.random)): Promise<Booking> {
+    const known = this.#calendars.get(this.#pools.get(id) ?? '')?.get(id)
+    if (known !== undefined) return known
     const { pool: name, from, to, note } = wish
     const pool = this.#parts.pools.pool(name)
     if (!(from < to) || to - from > 366 * dayMs) {
@@ -79,7 +85,6 @@ export class Bookings {
     if (new Set(resources).size < resources.length) {
       throw new NitkaError('invalid', 'resources names one twice', { field: 'resources' })
     }
-    const id = Buffer.from(this.#parts.random.bytes(16)).toString('hex')
     const booking: Booking = { id, pool: name, user, resources, from, to, ...(note === undefined ? {} : { note }) }
     calendar.add(booking)
     this.#calendars.set(name, calendar)
@@ -104,6 +109,7 @@ export class Bookings {
     return this.#calendars.get(name)?.list({ from, to, resource, limit: listMax }) ?? []
   }
 
+  /** @internal */
   close(): void {
     this.#timer.cancel()
   }

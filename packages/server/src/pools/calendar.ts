@@ -3,12 +3,13 @@
 
 import { NitkaError } from '@nitka/protocol'
 
+/** Resources that are somebody's for a time. */
 export interface Booking {
   readonly id: string
   readonly pool: string
   readonly user: string
   readonly resources: readonly string[]
-  /** Wall times: from included, to excluded. */
+  /** Wall times, milliseconds since 1970: from included, to excluded. */
   readonly from: number
   readonly to: number
   readonly note?: string

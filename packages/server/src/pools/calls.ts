@@ -2,15 +2,14 @@
 
 import { type CallName, calls, compileCheck } from '@nitka/protocol/schemas'
 import { bookingAnswer, holdAnswer } from './answers.ts'
-import type { Bookings, BookWish } from './bookings.ts'
-import type { Acquire, Holder, Pools } from './pools.ts'
-import { poolStatus } from './status.ts'
+import type { BookingService } from './booking-service.ts'
+import type { BookWish } from './bookings.ts'
+import type { PoolService } from './pool-service.ts'
+import type { Acquire, Holder } from './terms.ts'
 
 export interface PoolServices {
-  readonly pools: Pools
-  readonly bookings: Bookings
-  /** Monotonic. */
-  readonly monotonic: () => number
+  readonly pools: PoolService
+  readonly bookings: BookingService
 }
 
 type PoolAction = 'pools.acquire' | 'pools.read' | 'admin.pools'
@@ -55,14 +54,14 @@ export const poolCalls: Readonly<Record<PoolCallName, PoolCall>> = {
     async ({ pools }, holder, { hold, ttl, token }: { hold: string; ttl?: number; token?: number }) =>
       holdAnswer(await pools.renew(holder, hold, ttl, token)),
   ),
-  'pools.attach': call('pools.attach', 'pools.acquire', ({ pools }, holder, { hold }: { hold: string }) =>
-    holdAnswer(pools.attach(holder, hold)),
+  'pools.attach': call('pools.attach', 'pools.acquire', async ({ pools }, holder, { hold }: { hold: string }) =>
+    holdAnswer(await pools.attach(holder, hold)),
   ),
   'pools.check': call(
     'pools.check',
     'pools.read',
-    ({ pools }, _holder, { pool, resource, token }: { pool: string; resource: string; token: number }) => ({
-      held: pools.check(pool, resource, token),
+    async ({ pools }, _holder, { pool, resource, token }: { pool: string; resource: string; token: number }) => ({
+      held: await pools.check(pool, resource, token),
     }),
   ),
   'pools.add': call('pools.add', 'admin.pools', async ({ pools }, _holder, { pool, resources }: ResourcesWish) => {
@@ -76,16 +75,10 @@ export const poolCalls: Readonly<Record<PoolCallName, PoolCall>> = {
       removed: await pools.remove(pool, resources),
     }),
   ),
-  'pools.status': call('pools.status', 'pools.read', ({ pools, monotonic }, _holder, { pool }: { pool: string }) =>
-    poolStatus(pools.pool(pool), monotonic()),
+  'pools.status': call('pools.status', 'pools.read', ({ pools }, _holder, { pool }: { pool: string }) =>
+    pools.status(pool),
   ),
-  'pools.list': call('pools.list', 'pools.read', ({ pools }) => ({
-    pools: [...pools.all()]
-      .map(({ name, resources, free, holds, waiting }) => ({
-        ...{ pool: name, total: resources.size, free, holding: holds.size, waiters: waiting },
-      }))
-      .sort((a, b) => (a.pool < b.pool ? -1 : 1)),
-  })),
+  'pools.list': call('pools.list', 'pools.read', async ({ pools }) => ({ pools: await pools.list() })),
   'pools.book': call(
     'pools.book',
     'pools.acquire',
@@ -106,14 +99,13 @@ export const poolCalls: Readonly<Record<PoolCallName, PoolCall>> = {
   'pools.calendar': call(
     'pools.calendar',
     'pools.read',
-    ({ bookings }, _holder, wish: { pool: string; from?: string; to?: string; resource?: string }) => ({
-      bookings: bookings
-        .list(wish.pool, {
-          ...(wish.from === undefined ? undefined : { from: Date.parse(wish.from) }),
-          ...(wish.to === undefined ? undefined : { to: Date.parse(wish.to) }),
-          ...(wish.resource === undefined ? undefined : { resource: wish.resource }),
-        })
-        .map(bookingAnswer),
-    }),
+    async ({ bookings }, _holder, wish: { pool: string; from?: string; to?: string; resource?: string }) => {
+      const list = await bookings.list(wish.pool, {
+        ...(wish.from === undefined ? undefined : { from: Date.parse(wish.from) }),
+        ...(wish.to === undefined ? undefined : { to: Date.parse(wish.to) }),
+        ...(wish.resource === undefined ? undefined : { resource: wish.resource }),
+      })
+      return { bookings: list.map(bookingAnswer) }
+    },
   ),
 }

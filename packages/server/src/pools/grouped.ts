@@ -17,6 +17,10 @@ export class Grouped<Owner extends object, Item> {
     return [...(this.#groups.get(owner) ?? [])]
   }
 
+  all(): readonly Item[] {
+    return [...this.#groups.values()].flatMap((group) => [...group])
+  }
+
   add(owner: Owner, item: Item): void {
     this.#size += 1
     const group = this.#groups.get(owner)

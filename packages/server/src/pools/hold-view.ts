@@ -3,19 +3,24 @@
 import { NitkaError } from '@nitka/protocol'
 import type { Hold, Pool } from './pool.ts'
 
+/** A hold. */
 export interface HoldView {
+  /** Its id. */
   readonly hold: string
   readonly pool: string
   readonly resources: readonly { readonly id: string; readonly data?: unknown }[]
-  /** Grows with every hold. */
+  /** Larger than that of any hold before, also over restarts. */
   readonly token: number
-  /** Wall time. */
+  /** Wall time of its end, milliseconds since 1970. */
   readonly until: number
+  /** Until then, in milliseconds. */
+  readonly leftMs: number
 }
 
-export function viewOf({ id: hold, pool, resources, token, until }: Hold): HoldView {
+/** @param now monotonic */
+export function viewOf({ id: hold, pool, resources, token, until, ends }: Hold, now: number): HoldView {
   return {
-    ...{ hold, pool: pool.name, token, until },
+    ...{ hold, pool: pool.name, token, until, leftMs: Math.max(0, Math.floor(ends - now)) },
     resources: resources.map(({ id, data }) => (data === undefined ? { id } : { id, data })),
   }
 }

@@ -8,7 +8,8 @@ import { SimulatedClock } from '../../testing/clock.ts'
 import { eventually } from '../../testing/eventually.ts'
 import { reopenable } from '../../testing/store-folder.ts'
 import type { HoldView } from './hold-view.ts'
-import { type Holder, Pools } from './pools.ts'
+import { Pools } from './pools.ts'
+import type { Holder } from './terms.ts'
 
 const runs = Number(process.env.NITKA_RUNS ?? 1) * 400
 const options = {
@@ -143,11 +144,11 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
   ]),
   fc.nat(5).map((pick): [string, Step] => [
     `attach ${pick}`,
-    (world) => {
+    async (world) => {
       const pool = [...world.pools.all()][0]
       const hold = [...(pool?.holds ?? [])].filter(({ user }) => user === 'ann')[pick]
       if (hold === undefined || hold.ends <= world.clock.monotonic()) return
-      const view = world.pools.attach(world.holder('ann'), hold.id)
+      const view = await world.pools.attach(world.holder('ann'), hold.id)
       const known = [...world.believed].some((one) => one.view.hold === view.hold)
       if (known || hold.token === 0) return
       world.believed.add({
@@ -180,7 +181,8 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
       for (const one of world.believed) {
         const hold = [...world.pools.all()].flatMap((pool) => [...pool.holds]).find(({ id }) => id === one.view.hold)
         assert.ok(hold !== undefined && hold.token === one.view.token, 'holds survive a restart')
-        if (!one.detached) world.pools.attach({ user: one.user, owner: world.owners.get(one.user) }, one.view.hold)
+        if (!one.detached)
+          await world.pools.attach({ user: one.user, owner: world.owners.get(one.user) }, one.view.hold)
         one.owner = world.owners.get(one.user) as object
       }
     },

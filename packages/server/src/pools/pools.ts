@@ -2,53 +2,20 @@
 // holds, their time and their tokens, in memory; what it answers is in the store before.
 
 import { NitkaError } from '@nitka/protocol'
-import type { Clock, Random } from '../world.ts'
 import { Alarm } from './alarm.ts'
 import { Deadlines } from './deadlines.ts'
 import { Grouped } from './grouped.ts'
 import { busy, type HoldView, viewOf } from './hold-view.ts'
+import { Holds } from './holds.ts'
 import { type Hold, Pool, type Resource, removedResource, type Waiter } from './pool.ts'
-import type { PoolStore, PoolWrite } from './pool-store.ts'
+import type { PoolRecord, PoolWrite } from './pool-store.ts'
 import { holdRecord, readRecord, resourceRecord, storedHolds } from './records.ts'
+import { type Acquire, type Holder, newId, type PoolsOptions, type PoolsParts } from './terms.ts'
 import { TokenSource } from './token-source.ts'
-
-export interface PoolsOptions {
-  /** How long a hold is kept that does not say, milliseconds. */
-  readonly ttlMs: number
-  /** How long a hold outlives its connection when that did not say goodbye. */
-  readonly graceMs: number
-  /** 0: no limit, for each. */
-  readonly poolsMax: number
-  readonly resourcesMax: number
-  readonly waitersMax: number
-  readonly holdsPerOwnerMax: number
-}
-
-export interface PoolsParts {
-  readonly store: PoolStore
-  readonly clock: Clock
-  readonly random: Random
-  /** Something in the background failed. */
-  readonly onError: (error: unknown) => void
-}
-
-/** Who asks. */
-export interface Holder {
-  readonly user: string
-  /** The connection; undefined: there is none that stays, so holds last until their time. */
-  readonly owner: object | undefined
-}
-
-export interface Acquire {
-  readonly pool: string
-  readonly count?: number
-  readonly ttl?: number
-  readonly wait?: number
-  readonly detached?: boolean
-}
 
 const nobody = {}
 
+/** Pools of resources that one holder has at a time. */
 export class Pools {
   acquired = 0
   released = 0
@@ -60,15 +27,13 @@ export class Pools {
   readonly #options: PoolsOptions
   readonly #tokens: TokenSource
   readonly #pools = new Map<string, Pool>()
-  readonly #holds = new Map<string, Hold>()
+  readonly #holds = new Holds()
   readonly #waiters = new Grouped<object, Waiter>()
-  readonly #owned = new Grouped<object, Hold>()
-  readonly #holdsDue = new Deadlines<Hold>((hold, at) => this.#holds.get(hold.id) === hold && hold.ends === at)
   readonly #waitersDue = new Deadlines<Waiter>((waiter) => !waiter.over)
   readonly #alarm: Alarm
   #closed = false
 
-  /** Reads the store: holds are kept over a restart, until their time. */
+  /** @internal Reads the store: holds are kept over a restart, until their time. */
   static async open(parts: PoolsParts, options: PoolsOptions): Promise<Pools> {
     const pools = new Pools(parts, options)
     await pools.#load()
@@ -79,27 +44,30 @@ export class Pools {
     this.#parts = parts
     this.#options = options
     this.#tokens = new TokenSource(parts.store)
-    const next = (): number => Math.min(this.#holdsDue.next ?? Infinity, this.#waitersDue.next ?? Infinity)
+    const next = (): number => Math.min(this.#holds.next ?? Infinity, this.#waitersDue.next ?? Infinity)
     this.#alarm = new Alarm(parts.clock, next, () => this.#sweep())
   }
 
+  /** How many pools there are. */
   get size(): number {
     return this.#pools.size
   }
 
+  /** How many holds there are. */
   get holds(): number {
     return this.#holds.size
   }
 
+  /** How many wait for resources. */
   get waiting(): number {
     return this.#waiters.size
   }
 
-  all(): Iterable<Pool> {
+  /** @internal */ all(): Iterable<Pool> {
     return this.#pools.values()
   }
 
-  /** @throws NitkaError `not-found` */
+  /** @internal @throws NitkaError `not-found` */
   pool(name: string): Pool {
     const pool = this.#pools.get(name)
     if (pool === undefined) throw new NitkaError('not-found', `there is no pool ${name}`, { field: 'pool' })
@@ -142,13 +110,16 @@ export class Pools {
 
   /**
    * Holds `count` resources, all or none; waits in line for up to `wait` milliseconds. Resolves when the hold is durable.
+   * @param id of the hold; asked again with the id of a hold that is there, it is that hold
    * @throws NitkaError `busy` not free in time, `not-found` no such pool, `overloaded`
    */
-  acquire(holder: Holder, wish: Acquire): Promise<HoldView> {
+  acquire(holder: Holder, wish: Acquire, id: string = newId(this.#parts.random)): Promise<HoldView> {
+    const known = this.#holds.get(id)
+    if (known !== undefined) return Promise.resolve(viewOf(known, this.#parts.clock.monotonic()))
     const pool = this.pool(wish.pool)
     const { count = 1, ttl = this.#options.ttlMs, wait = 0, detached = false } = wish
     this.#demandRoom(holder, pool)
-    if (pool.open(count)) return this.#give(holder, pool.take(count), { pool, ttlMs: ttl, detached })
+    if (pool.open(count)) return this.#give(holder, pool.take(count), { id, pool, ttlMs: ttl, detached })
     if (wait === 0) {
       this.unserved += 1
       return Promise.reject(busy(pool, count))
@@ -161,7 +132,7 @@ export class Pools {
         ...{ since: now, ends: now + wait, over: false },
         serve: (resources) => {
           this.#waiters.delete(owner, waiter)
-          this.#give(holder, resources, { pool, ttlMs: ttl, detached }).then(resolve, reject)
+          this.#give(holder, resources, { id, pool, ttlMs: ttl, detached }).then(resolve, reject)
         },
         refuse: (error) => {
           this.unserved += 1
@@ -193,26 +164,25 @@ export class Pools {
       throw new NitkaError('conflict', `the hold ${id} has the token ${hold.token}`, { field: 'token' })
     }
     const { clock, store } = this.#parts
-    hold.ends = clock.monotonic() + ttl
-    hold.full = hold.ends
+    hold.full = clock.monotonic() + ttl
     hold.until = clock.now() + ttl
-    this.#holdsDue.add(hold.ends, hold)
+    this.#holds.endAt(hold, hold.full)
     this.#alarm.set()
-    await store.save([holdRecord(hold)])
-    return viewOf(hold)
+    await store.save([this.#record(hold)])
+    return viewOf(hold, clock.monotonic())
   }
 
-  /** Takes a hold over to this connection, after the one that it belonged to was lost. @throws NitkaError as `renew` */
-  attach(holder: Holder, id: string): HoldView {
+  /** Takes a hold over from the connection that was lost. @throws NitkaError as `renew` */
+  async attach(holder: Holder, id: string): Promise<HoldView> {
     const hold = this.#mine(holder, id)
-    this.#disown(hold)
-    if (!hold.detached && holder.owner !== undefined) this.#own(hold, holder.owner)
+    this.#holds.disown(hold)
+    if (!hold.detached && holder.owner !== undefined) this.#holds.own(hold, holder.owner)
     if (hold.ends !== hold.full) {
-      hold.ends = hold.full
-      this.#holdsDue.add(hold.ends, hold)
+      this.#holds.endAt(hold, hold.full)
       this.#alarm.set()
     }
-    return viewOf(hold)
+    if (this.#parts.connections !== undefined) await this.#parts.store.save([this.#record(hold)])
+    return viewOf(hold, this.#parts.clock.monotonic())
   }
 
   /** Whether the token is the one of the hold that has the resource now: for whoever guards it. */
@@ -221,7 +191,7 @@ export class Pools {
     return hold?.token === token && hold.ends > this.#parts.clock.monotonic()
   }
 
-  /** A connection will wait no longer. Its holds stay. */
+  /** @internal A connection will wait no longer. Its holds stay. */
   dropWaiters(owner: object): void {
     const pools = new Set<Pool>()
     for (const waiter of this.#waiters.of(owner)) {
@@ -232,10 +202,10 @@ export class Pools {
     for (const pool of pools) this.#serve(pool)
   }
 
-  /** A connection is gone. Its holds end, at once when it said goodbye, otherwise after a grace in which they can be attached. */
+  /** @internal A connection is gone. Its holds end, at once after a goodbye, else after a grace in which they can be attached. */
   gone(owner: object, clean: boolean): void {
     this.dropWaiters(owner)
-    const holds = this.#owned.of(owner)
+    const holds = this.#holds.of(owner)
     if (holds.length === 0 || this.#closed) return
     if (clean) {
       this.expired += holds.length
@@ -244,18 +214,20 @@ export class Pools {
     }
     const graceEnds = this.#parts.clock.monotonic() + this.#options.graceMs
     for (const hold of holds) {
-      this.#disown(hold)
-      if (hold.ends <= graceEnds) continue
-      hold.ends = graceEnds
-      this.#holdsDue.add(graceEnds, hold)
+      this.#holds.disown(hold)
+      if (hold.ends > graceEnds) this.#holds.endAt(hold, graceEnds)
     }
     this.#alarm.set()
   }
 
-  /** Ends nothing: holds are there after the next start. */
-  close(): void {
+  /**
+   * @internal Ends nothing: holds are there after the next start.
+   * @param reason whoever waits is refused with it; absent: they are left alone
+   */
+  close(reason?: Error): void {
     this.#closed = true
     this.#alarm.close()
+    if (reason !== undefined) for (const waiter of this.#waiters.all()) waiter.refuse(reason)
   }
 
   async #load(): Promise<void> {
@@ -267,12 +239,15 @@ export class Pools {
       const { data } = readRecord<{ data?: unknown }>(record, 'resource')
       this.#poolOf(record.pool).add(record.id, data)
     }
-    for (const { id, pool: name, ...stored } of storedHolds(records)) {
+    for (const { id, pool: name, connection, ...stored } of storedHolds(records)) {
       const pool = this.#poolOf(name)
       const ends = clock.monotonic() + Math.max(0, stored.until - clock.now())
       const resources = stored.resources.map((resource) => pool.resources.get(resource) ?? removedResource(resource))
       for (const resource of resources) pool.occupy(resource)
-      this.#take({ ...stored, id, pool, resources, ends, full: ends, owner: undefined })
+      const hold: Hold = { ...stored, id, pool, resources, ends, full: ends, owner: undefined }
+      this.#holds.add(hold)
+      const owner = connection === undefined ? undefined : this.#parts.connections?.named(connection)
+      if (owner !== undefined) this.#holds.own(hold, owner)
     }
     this.#alarm.set()
   }
@@ -290,7 +265,7 @@ export class Pools {
       throw new NitkaError('overloaded', `${waitersMax} wait for the pool ${pool.name} already`, { field: 'pool' })
     }
     if (owner === undefined || holdsPerOwnerMax === 0) return
-    if (this.#owned.count(owner) + this.#waiters.count(owner) >= holdsPerOwnerMax) {
+    if (this.#holds.count(owner) + this.#waiters.count(owner) >= holdsPerOwnerMax) {
       throw new NitkaError('overloaded', `a connection may have ${holdsPerOwnerMax} holds, no more`)
     }
   }
@@ -299,19 +274,19 @@ export class Pools {
   async #give(
     holder: Holder,
     resources: readonly Resource[],
-    terms: { readonly pool: Pool; readonly ttlMs: number; readonly detached: boolean },
+    terms: { readonly id: string; readonly pool: Pool; readonly ttlMs: number; readonly detached: boolean },
   ): Promise<HoldView> {
-    const { clock, random, store } = this.#parts
-    const { pool, ttlMs, detached } = terms
+    const { clock, store } = this.#parts
+    const { id, pool, ttlMs, detached } = terms
     const token = this.#tokens.take()
     const since = clock.now()
     const ends = clock.monotonic() + ttlMs
     const hold: Hold = {
-      ...{ id: Buffer.from(random.bytes(16)).toString('hex'), pool, user: holder.user, resources, detached, since },
+      ...{ id, pool, user: holder.user, resources, detached, since },
       ...{ token: typeof token === 'number' ? token : 0, until: since + ttlMs, ends, full: ends, owner: undefined },
     }
-    this.#take(hold)
-    if (!detached && holder.owner !== undefined) this.#own(hold, holder.owner)
+    this.#holds.add(hold)
+    if (!detached && holder.owner !== undefined) this.#holds.own(hold, holder.owner)
     this.#alarm.set()
     if (typeof token !== 'number') {
       hold.token = await token
@@ -319,15 +294,13 @@ export class Pools {
       if (this.#holds.get(hold.id) !== hold) throw busy(pool, resources.length)
     }
     this.acquired += 1
-    await store.save([holdRecord(hold)])
-    return viewOf(hold)
+    await store.save([this.#record(hold)])
+    return viewOf(hold, clock.monotonic())
   }
 
-  #take(hold: Hold): void {
-    for (const resource of hold.resources) resource.hold = hold
-    hold.pool.holds.add(hold)
-    this.#holds.set(hold.id, hold)
-    this.#holdsDue.add(hold.ends, hold)
+  #record(hold: Hold): PoolRecord {
+    const { connections } = this.#parts
+    return holdRecord(hold, hold.owner && connections?.nameOf(hold.owner))
   }
 
   /** Ends holds: their resources are free at once, whoever waits is served. Resolves when that is durable. */
@@ -335,17 +308,9 @@ export class Pools {
     const writes: PoolWrite[] = []
     const pools = new Set<Pool>()
     for (const hold of holds) {
-      if (!this.#holds.delete(hold.id)) continue
-      const { pool } = hold
-      this.#disown(hold)
-      pool.holds.delete(hold)
-      pools.add(pool)
-      for (const resource of hold.resources) {
-        resource.hold = undefined
-        if (!resource.removed) pool.putBack(resource)
-        else if (pool.resources.get(resource.id) === resource) pool.resources.delete(resource.id)
-      }
-      writes.push({ kind: 'hold', pool: pool.name, id: hold.id })
+      if (!this.#holds.delete(hold)) continue
+      pools.add(hold.pool)
+      writes.push({ kind: 'hold', pool: hold.pool.name, id: hold.id })
     }
     const saved = this.#parts.store.save(writes)
     for (const pool of pools) {
@@ -370,21 +335,9 @@ export class Pools {
     return hold
   }
 
-  #own(hold: Hold, owner: object): void {
-    hold.owner = owner
-    this.#owned.add(owner, hold)
-  }
-
-  #disown(hold: Hold): void {
-    if (hold.owner === undefined) return
-    this.#owned.delete(hold.owner, hold)
-    hold.owner = undefined
-  }
-
   #sweep(): void {
     const now = this.#parts.clock.monotonic()
-    const ended: Hold[] = []
-    for (let hold = this.#holdsDue.take(now); hold !== undefined; hold = this.#holdsDue.take(now)) ended.push(hold)
+    const ended = this.#holds.over(now)
     this.expired += ended.length
     if (ended.length > 0) this.#end(ended).catch(this.#parts.onError)
     for (let waiter = this.#waitersDue.take(now); waiter !== undefined; waiter = this.#waitersDue.take(now)) {

@@ -12,6 +12,8 @@ interface StoredHold {
   readonly since: number
   readonly until: number
   readonly detached: boolean
+  /** Among several nodes, the connection that it ends with. */
+  readonly connection?: string
 }
 
 export type StoredBooking = Omit<Booking, 'id' | 'pool'>
@@ -20,8 +22,12 @@ export function resourceRecord(pool: string, { id, data }: Resource): PoolRecord
   return { kind: 'resource', pool, id, value: JSON.stringify(data === undefined ? {} : { data }) }
 }
 
-export function holdRecord({ id, pool, user, resources, token, since, until, detached }: Hold): PoolRecord {
-  const stored: StoredHold = { user, resources: resources.map((one) => one.id), token, since, until, detached }
+export function holdRecord(hold: Hold, connection: string | undefined): PoolRecord {
+  const { id, pool, user, resources, token, since, until, detached } = hold
+  const stored: StoredHold = {
+    ...{ user, resources: resources.map((one) => one.id), token, since, until, detached },
+    ...(connection === undefined ? {} : { connection }),
+  }
   return { kind: 'hold', pool: pool.name, id, value: JSON.stringify(stored) }
 }
 

@@ -19,3 +19,8 @@ export function poolStatus(pool: Pool, now: number): object {
   const total = pool.resources.size
   return { pool: name, total, free, holding: pool.holds.size, waiters: pool.waiting, holds, waiting }
 }
+
+/** A pool in a list. */
+export function poolLine({ name, resources, free, holds, waiting }: Pool) {
+  return { pool: name, total: resources.size, free, holding: holds.size, waiters: waiting }
+}

@@ -2,6 +2,7 @@
 
 import type { DropRule } from './pool.ts'
 
+/** Messages that a relay client did not get. */
 export interface Drop {
   /** Wall time, milliseconds since 1970. */
   readonly time: number

@@ -14,7 +14,8 @@ export interface PoolLimits {
   readonly attemptsMax: number
 }
 
-export type DropRule = 'pool-messages' | 'pool-bytes' | 'attempts' | 'left'
+/** By which rule a relay message was dropped. */
+export type DropRule = 'pool-messages' | 'pool-bytes' | 'attempts' | 'left' | 'too-large-for-bus'
 
 /** Told what becomes of each message that came into the pool: one of the two, once. */
 export interface PoolEvents {

@@ -136,19 +136,20 @@ test('clients on other nodes hear and are heard, with the opcode kept, and nobod
   assert.match(subject!, /^relay\.[A-Za-z0-9_-]+$/)
   assert.deepEqual(
     bus.heard.map(([to, bytes]) => [to, ...bytes]),
-    [
-      [subject, 0, ...Buffer.from('hello')],
-      [subject, 1, 0, 255],
-    ],
+    [[subject, ...[0, 0, 0, 5], 0, ...Buffer.from('hello'), ...[0, 0, 0, 2], 1, 0, 255]],
+    'one message of the bus for all that a pulse brought',
   )
-  bus.handlers.get(subject!)!(Uint8Array.of(1, 7, 8))
+  bus.handlers.get(subject!)!(Uint8Array.of(0, 0, 0, 2, 1, 7, 8, 0, 0, 0, 1, 0, 97))
   clock.advance(2)
   assert.deepEqual(
     a.wire.frames.map(({ opcode, payload }) => [opcode, ...payload]),
-    [[2, 7, 8]],
+    [
+      [2, 7, 8],
+      [1, 97],
+    ],
   )
-  assert.equal(b.wire.frames.length, 3)
-  assert.equal(bus.heard.length, 2, 'what came from another node is not sent back')
+  assert.equal(b.wire.frames.length, 4)
+  assert.equal(bus.heard.length, 1, 'what came from another node is not sent back')
   a.leave()
   assert.equal(bus.handlers.size, 1)
   b.leave()
@@ -159,4 +160,37 @@ test('a node that is alone says nothing to a bus', () => {
   const { bus, join } = open()
   join().say('hello')
   assert.deepEqual(bus.heard, [])
+})
+
+test('what other nodes get is in order, in messages that a bus takes, and what no message can hold is counted', () => {
+  const { clock, bus, relay, join } = open({}, false)
+  const member = join()
+  const sent = Array.from({ length: 20 }, (_, i) => `${i}:${'x'.repeat(60_000)}`)
+  for (const text of sent) member.say(text)
+  member.say('y'.repeat(2 ** 20))
+  member.say('last')
+  clock.advance(2)
+  assert.ok(bus.heard.length >= 3)
+  for (const [, bytes] of bus.heard) assert.ok(bytes.length <= 512 * 1024, `${bytes.length} bytes`)
+  const other = open({}, false)
+  const listener = other.join()
+  for (const [subject, bytes] of bus.heard) other.bus.handlers.get(subject)!(bytes)
+  other.clock.advance(2)
+  assert.deepEqual(listener.wire.texts, [...sent, 'last'])
+  assert.equal(relay.dropped['too-large-for-bus'], 1)
+  assert.deepEqual(
+    relay.drops().map(({ rule, count }) => [rule, count]),
+    [['too-large-for-bus', 1]],
+  )
+})
+
+test('a message of the bus that is cut off gives what is whole, and is counted', () => {
+  const { clock, bus, relay, join } = open({}, false)
+  const { wire } = join()
+  const [handler] = [...bus.handlers.values()]
+  const whole = Uint8Array.of(0, 0, 0, 1, 0, 97, 0, 0, 0, 2, 0, 98, 99)
+  for (let end = 1; end <= whole.length; end++) handler!(whole.slice(0, end))
+  clock.advance(2)
+  assert.deepEqual(wire.texts, [...Array.from({ length: 8 }, () => 'a'), 'bc'])
+  assert.equal(relay.exchange.counts.damaged, whole.length - 2)
 })

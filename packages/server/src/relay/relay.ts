@@ -1,9 +1,10 @@
 // The relay: what a client of a channel sends goes to all others of the channel, unchanged, at most once, newest wins.
 // Nothing is stored. Order per sender is kept.
 
-import type { Bus, BusSubscription } from '../bus.ts'
-import { subjectToken } from '../bus.ts'
+import { plainName } from '@nitka/protocol'
+import { type Bus, type BusSubscription, subjectToken } from '../bus.ts'
 import { type Batch, Broadcast, type Listener } from '../fanout/broadcast.ts'
+import { Exchange } from '../fanout/exchange.ts'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Encoder, Recipient } from '../fanout/recipient.ts'
 import type { Clock } from '../world.ts'
@@ -21,14 +22,18 @@ interface Channel {
   readonly remote: BusSubscription
 }
 
+/** The relay: what one client of a channel sends, all others get; nothing is stored. */
 export class Relay {
   /** Messages taken from clients. */
   published = 0
   /** Messages handed to sockets. */
   delivered = 0
   /** Messages not delivered, by rule. */
-  readonly dropped: Record<DropRule, number> = { 'pool-messages': 0, 'pool-bytes': 0, attempts: 0, left: 0 }
-  readonly #bus: Bus
+  readonly dropped: Record<DropRule, number> = {
+    ...{ 'pool-messages': 0, 'pool-bytes': 0, attempts: 0, left: 0, 'too-large-for-bus': 0 },
+  }
+  /** What goes to clients on other nodes, and comes from them. */
+  readonly exchange: Exchange
   readonly #pulse: Pulse
   readonly #clock: Clock
   readonly #limits: PoolLimits
@@ -36,13 +41,15 @@ export class Relay {
   readonly #members = new Set<RelayMember>()
   readonly #drops = new DropRing()
 
+  /** @internal */
   constructor(parts: { bus: Bus; pulse: Pulse; clock: Clock }, limits: PoolLimits) {
-    this.#bus = parts.bus
+    this.exchange = new Exchange(parts.bus, parts.pulse)
     this.#pulse = parts.pulse
     this.#clock = parts.clock
     this.#limits = limits
   }
 
+  /** How many channels there are. */
   get channels(): number {
     return this.#channels.size
   }
@@ -63,15 +70,14 @@ export class Relay {
     return this.#drops.list(channel)
   }
 
-  /** Joins a channel; gets what others publish from now on. */
+  /** @internal Joins a channel; gets what others publish from now on. */
   join(channel: string, recipient: Recipient, encoder: Encoder<RelayMessage>): RelayMember {
     const { broadcast } = this.#channel(channel)
     const delivered = (count: number): void => {
       this.delivered += count
     }
     const dropped = (rule: DropRule, count: number): void => {
-      this.dropped[rule] += count
-      this.#drops.add({ time: this.#clock.now(), channel, user: recipient.user, connection: recipient.id, rule, count })
+      this.#drop({ channel, user: recipient.user, connection: recipient.id, rule, count })
     }
     const pool = new Pool(recipient, this.#clock, this.#limits, { delivered, dropped })
     const member = new RelayMember(channel, recipient, encoder, pool, delivered)
@@ -80,7 +86,7 @@ export class Relay {
     return member
   }
 
-  /** Leaves. May be called twice. */
+  /** @internal Leaves. May be called twice. */
   leave(member: RelayMember): void {
     if (!this.#members.delete(member)) return
     member.pool.close()
@@ -92,20 +98,39 @@ export class Relay {
     this.#channels.delete(member.channel)
   }
 
-  /** Sends to all members of the channel but `sender`. `data` must not change after. Runs once per message. */
+  /**
+   * Sends from the application to all clients of a channel: text as a text frame, bytes (which must not change after) as a
+   * binary one. As every relay message: at most once, newest wins, and gone when nobody is there.
+   * @throws NitkaError `invalid` the name of the channel
+   */
+  send(channel: string, data: string | Uint8Array): void {
+    const text = typeof data === 'string'
+    this.publish(plainName(channel, 'channel'), text ? Buffer.from(data) : data, !text)
+  }
+
+  /**
+   * @internal Sends to all members of the channel but `sender`. `data` must not change after. Runs once per message. What is
+   * larger than the wire between nodes carries reaches this node's members alone, and counts as dropped.
+   */
   publish(channel: string, data: Uint8Array, binary: boolean, sender?: RelayMember): void {
     this.published++
     this.#channels.get(channel)?.broadcast.publish({ channel, data, binary }, data.length, sender)
-    if (!this.#bus.alone) this.#bus.publish(subjectOf(channel), Buffer.concat([binary ? binaryMark : textMark, data]))
+    if (this.exchange.alone || this.exchange.tell(subjectOf(channel), data, binary ? binaryMark : textMark)) return
+    const { user, id } = sender?.recipient ?? { user: '', id: '' }
+    this.#drop({ channel, user, connection: id, rule: 'too-large-for-bus', count: 1 })
+  }
+
+  #drop(drop: Omit<Drop, 'time'>): void {
+    this.dropped[drop.rule] += drop.count
+    this.#drops.add({ time: this.#clock.now(), ...drop })
   }
 
   #channel(name: string): Channel {
     const known = this.#channels.get(name)
     if (known !== undefined) return known
     const broadcast = new Broadcast<RelayMessage>(this.#pulse)
-    const remote = this.#bus.subscribe(subjectOf(name), (bytes) => {
-      const data = bytes.subarray(1)
-      broadcast.publish({ channel: name, data, binary: bytes[0] === 1 }, data.length)
+    const remote = this.exchange.listen(subjectOf(name), (data, mark) => {
+      broadcast.publish({ channel: name, data, binary: mark === binaryMark }, data.length)
     })
     const channel = { broadcast, remote }
     this.#channels.set(name, channel)
@@ -118,7 +143,7 @@ export class RelayMember implements Listener<RelayMessage> {
   readonly channel: string
   readonly encoder: Encoder<RelayMessage>
   readonly pool: Pool
-  readonly #recipient: Recipient
+  readonly recipient: Recipient
   readonly #onDelivered: (count: number) => void
 
   constructor(
@@ -129,7 +154,7 @@ export class RelayMember implements Listener<RelayMessage> {
     onDelivered: (count: number) => void,
   ) {
     this.channel = channel
-    this.#recipient = recipient
+    this.recipient = recipient
     this.encoder = encoder
     this.pool = pool
     this.#onDelivered = onDelivered
@@ -137,7 +162,7 @@ export class RelayMember implements Listener<RelayMessage> {
 
   /** Runs once per pulse and member. */
   take(batch: Batch<RelayMessage>): void {
-    if (this.pool.empty && this.#recipient.flowing) {
+    if (this.pool.empty && this.recipient.flowing) {
       this.#onDelivered(batch.around(this, this.#give))
       return
     }
@@ -146,11 +171,11 @@ export class RelayMember implements Listener<RelayMessage> {
     }
   }
 
-  readonly #give = (bytes: Uint8Array): void => this.#recipient.deliver(bytes)
+  readonly #give = (bytes: Uint8Array): void => this.recipient.deliver(bytes)
 }
 
-const textMark = Uint8Array.of(0)
-const binaryMark = Uint8Array.of(1)
+const textMark = 0
+const binaryMark = 1
 
 function subjectOf(channel: string): string {
   return `relay.${subjectToken(channel)}`

@@ -7,7 +7,12 @@ export interface RequestContext {
   readonly type: string
   /** Who asks; '' for nobody in particular. */
   readonly user: string
-  /** Aborted when the time is over: whoever asked has been answered then. */
+  /**
+   * The number under which this node answers the type: it grows with every change of node, so what the executor writes
+   * elsewhere can refuse a smaller one. 0: there is one node only.
+   */
+  readonly fence: number
+  /** Aborted when the time is over, or the type has gone to another node: whoever asked has been answered then. */
   readonly signal: AbortSignal
 }
 
@@ -20,10 +25,28 @@ export type Executor = (payload: unknown, context: RequestContext) => unknown
 /** How a request came out. */
 export type Outcome = { readonly result: unknown } | { readonly error: NitkaError }
 
+/** A request that was asked. */
+export interface Asked {
+  /** Whether it has not begun. */
+  readonly waiting: boolean
+  /** Nobody wants the answer any more: it is dropped, unless it runs. */
+  drop(): void
+}
+
 export interface Question {
   readonly type: string
   readonly payload: unknown
   readonly user: string
+}
+
+/** What is told of a request on its way. */
+export interface Tell {
+  /** Called once, unless the request is dropped or moved. */
+  readonly answer: (outcome: Outcome) => void
+  /** It begins. */
+  readonly begun?: () => void
+  /** It waited, and is this node's no more: it is to be asked where its type is now. Instead of `answer`. */
+  readonly moved?: () => void
 }
 
 export class Request implements RequestContext {
@@ -33,24 +56,23 @@ export class Request implements RequestContext {
   /** Monotonic. */
   readonly queuedAt: number
   startedAt: number | undefined
+  fence = 0
   /** Told the outcome, once. Undefined: it was told, or nobody wants to hear it. */
   answer: ((outcome: Outcome) => void) | undefined
   /** Whoever asked is gone. */
   dropped = false
   #abort: AbortController | undefined
   readonly #drop: (request: Request) => void
+  readonly #tell: Tell
 
-  constructor(
-    question: Question,
-    queuedAt: number,
-    tell: { answer: (outcome: Outcome) => void; drop: (request: Request) => void },
-  ) {
+  constructor(question: Question, queuedAt: number, tell: Tell & { readonly drop: (request: Request) => void }) {
     this.type = question.type
     this.payload = question.payload
     this.user = question.user
     this.queuedAt = queuedAt
     this.answer = tell.answer
     this.#drop = tell.drop
+    this.#tell = tell
   }
 
   /** Whether it has not begun. */
@@ -61,6 +83,21 @@ export class Request implements RequestContext {
   /** Nobody wants the answer any more. */
   drop(): void {
     this.#drop(this)
+  }
+
+  begin(now: number, fence: number): void {
+    this.startedAt = now
+    this.fence = fence
+    this.#tell.begun?.()
+  }
+
+  /** Hands it back to whoever asked. False: that is not wished. */
+  move(): boolean {
+    const { moved } = this.#tell
+    if (moved === undefined) return false
+    this.answer = undefined
+    moved()
+    return true
   }
 
   /** Made when it is asked for: most executors do not. */

@@ -33,3 +33,34 @@ test('what was dropped behind a request that runs for long does not pile up, and
   assert.deepEqual(begun, [0, 5_000, 10_000])
   assert.deepEqual([answered.length, queue.waiting, queue.running.size], [3, 0, 0])
 })
+
+test('what ends after the right to the type was lost is no success, even before that was told', async () => {
+  const right: { fence: number | undefined; begins: boolean } = { fence: 7, begins: true }
+  const queue = new TypeQueue('t', () => 0, undefined, right)
+  const ends: (() => void)[] = []
+  const fences: number[] = []
+  const executor = (_payload: unknown, { fence }: { fence: number }): Promise<unknown> => {
+    fences.push(fence)
+    return new Promise((resolve) => ends.push(() => resolve('done')))
+  }
+  queue.registrations.push({ executor, concurrency: 1, timeoutMs: 0 })
+  const answered: { error?: { code: string }; result?: unknown }[] = []
+  for (let i = 0; i < 3; i++) ask(queue, i, answered)
+  right.fence = undefined
+  ends.shift()?.()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([answered.map(({ error }) => error?.code), queue.waiting], [['unavailable'], 2])
+  right.fence = 8
+  queue.run()
+  right.fence = 9
+  ends.shift()?.()
+  await new Promise((resolve) => setImmediate(resolve))
+  right.begins = false
+  ends.shift()?.()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(fences, [7, 8, 9])
+  assert.deepEqual(
+    answered.map(({ error, result }) => error?.code ?? result),
+    ['unavailable', 'unavailable', 'done'],
+  )
+})

@@ -25,6 +25,17 @@ export interface TypeCounters {
   ran: number
 }
 
+/** Whether this node may answer the type, now. */
+export interface Right {
+  /** Undefined: no. */
+  readonly fence: number | undefined
+  /** Whether it begins requests; it may have the right to end those that run, and no more. */
+  readonly begins: boolean
+}
+
+/** Of a node that is alone. */
+const always: Right = { fence: 0, begins: true }
+
 /** Dropped requests that a queue may always keep. */
 const droppedMax = 1_000
 
@@ -39,13 +50,15 @@ export class TypeQueue {
   readonly running = new Set<Request>()
   readonly #now: () => number
   readonly #told: Told | undefined
+  readonly #right: Right
   readonly #waiting = new Fifo<Request>()
   #dropped = 0
 
-  constructor(type: string, now: () => number, told: Told | undefined) {
+  constructor(type: string, now: () => number, told: Told | undefined, right = always) {
     this.type = type
     this.#now = now
     this.#told = told
+    this.#right = right
   }
 
   /** Requests that wait. */
@@ -68,10 +81,15 @@ export class TypeQueue {
     for (;;) {
       const registration = this.registrations[0]
       if (registration === undefined || this.running.size >= registration.concurrency) return
+      const { fence, begins } = this.#right
+      if (fence === undefined || !begins) return
       const request = this.#waiting.shift()
       if (request === undefined) return
       if (request.dropped) this.#dropped -= 1
-      else this.#start(request, registration)
+      else {
+        request.begin(this.#now(), fence)
+        this.#start(request, registration)
+      }
     }
   }
 
@@ -97,11 +115,22 @@ export class TypeQueue {
     for (const request of [...this.running]) {
       if (now - (request.startedAt ?? now) < timeoutMs) continue
       this.counters.timedOut += 1
-      const error = new NitkaError('timeout', `${this.type} was not answered within ${timeoutMs} ms`)
-      this.#end(request, { error })
-      request.abort(error)
+      this.#abort(request, new NitkaError('timeout', `${this.type} was not answered within ${timeoutMs} ms`))
     }
     this.run()
+  }
+
+  /** What runs is ended, and not heard; its executor should stop. Without `error`: the type is another node's. */
+  abandon(error = unsure(this.type)): void {
+    for (const request of [...this.running]) this.#abort(request, error)
+  }
+
+  /** Hands back what waits, in order, to be asked elsewhere; what cannot be is answered with an error. */
+  move(error: NitkaError): void {
+    for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
+      if (request.dropped) this.#dropped -= 1
+      else if (!request.move()) this.#answer(request, { error })
+    }
   }
 
   /** Answers everything that waits with an error. */
@@ -117,7 +146,6 @@ export class TypeQueue {
   }
 
   #start(request: Request, { executor }: Registration): void {
-    request.startedAt = this.#now()
     this.running.add(request)
     let result: unknown
     try {
@@ -138,8 +166,15 @@ export class TypeQueue {
 
   #settle(request: Request, outcome: Outcome): void {
     if (!this.running.has(request)) return // Its time was over before.
-    this.#end(request, outcome)
+    // Another node may be at it by now: what this one did counts no more.
+    const own = this.#right.fence === request.fence
+    this.#end(request, own ? outcome : { error: unsure(this.type) })
     this.run()
+  }
+
+  #abort(request: Request, error: NitkaError): void {
+    this.#end(request, { error })
+    request.abort(error)
   }
 
   #end(request: Request, outcome: Outcome): void {
@@ -160,6 +195,10 @@ export class TypeQueue {
     answer?.(outcome)
     this.#told?.(request, outcome, started - request.queuedAt, now - started)
   }
+}
+
+function unsure(type: string): NitkaError {
+  return new NitkaError('unavailable', `${type} has gone to another node meanwhile; whether it was done is unknown`)
 }
 
 /** What a client is told of what an executor threw. */

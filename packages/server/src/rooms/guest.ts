@@ -26,6 +26,6 @@ export interface RoomJoined extends Joined {
   readonly presence: readonly string[]
   readonly unread: number
   readonly read: number
-  /** Leaves the room with this connection; the membership stays. May be called twice. */
-  readonly close: () => void
+  /** Leaves the room with this connection; the membership stays. May be called twice. @param lost the connection broke */
+  readonly close: (lost?: boolean) => void
 }

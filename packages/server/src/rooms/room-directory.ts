@@ -1,6 +1,7 @@
 // The port that `rooms/` needs of an engine: which rooms there are and who is a member. Conformance:
 // engines/conformance/room-directory.ts.
 
+/** A room, without its messages. */
 export interface Room {
   /** `[A-Za-z0-9_-]{1,128}`. */
   readonly id: string
@@ -13,12 +14,20 @@ export interface Room {
   readonly time: number
 }
 
+/** A user who belongs to a room. */
 export interface Member {
   readonly user: string
   /** Wall time of joining. */
   readonly time: number
 }
 
+/** A user in a room. */
+export interface Membered {
+  readonly room: string
+  readonly user: string
+}
+
+/** The port of rooms: which there are, and who belongs to them. */
 export interface RoomDirectory {
   /**
    * Creates the room with its creator as the first member, atomically. Resolves when durable.
@@ -26,6 +35,7 @@ export interface RoomDirectory {
    */
   create(room: Room, limits: { readonly roomsPerUserMax: number }): Promise<void>
 
+  /** A room; undefined when there is none. */
   get(id: string): Promise<Room | undefined>
 
   /** The user's rooms by id, after `after`, at most `limit` (1 to 500). */
@@ -34,7 +44,11 @@ export interface RoomDirectory {
   /** The members by name, after `after`, at most `limit` (1 to 10,000). */
   members(id: string, after: string | undefined, limit: number): Promise<readonly Member[]>
 
+  /** Whether the user is a member. */
   isMember(id: string, user: string): Promise<boolean>
+
+  /** The room, and whether the user is a member: one consistent view. Undefined: no such room. */
+  membership(id: string, user: string): Promise<{ readonly room: Room; readonly member: boolean } | undefined>
 
   /**
    * Resolves when durable. False: the user was a member already.
@@ -48,4 +62,10 @@ export interface RoomDirectory {
 
   /** Resolves when durable. False: the user was no member. */
   remove(id: string, user: string): Promise<boolean>
+
+  /**
+   * The memberships that ended within the last so many milliseconds, on whichever node, and were not begun again. At most a
+   * day back, at most 10,000 of them, the newest. Absent: no other node can end one.
+   */
+  removals?(withinMs: number): Promise<readonly Membered[]>
 }

@@ -1,7 +1,9 @@
-// Who is it? `open` takes the word of the query and is for development. The port is where tokens go.
+// Who is it, and what may they do? `open` takes the word of the query and is for development; tokens come in by the same port.
 
 import { NitkaError, userName } from '@nitka/protocol'
+import { allows } from './allow-list.ts'
 
+/** What somebody shows to be known by. */
 export interface Credentials {
   readonly query: URLSearchParams
   readonly authorization: string | undefined
@@ -9,11 +11,47 @@ export interface Credentials {
   readonly protocols: readonly string[]
   /** From the first rpc call. */
   readonly token: string | undefined
+  /** Where it comes from; '' on a Unix socket. */
+  readonly address: string
 }
 
+/** Who somebody is, and what comes with it. */
+export interface Identity {
+  /** '' for nobody in particular, the application's backend for one. */
+  readonly user: string
+  /** When it ends, wall time in milliseconds since 1970. Absent: never. */
+  readonly expiresAt?: number
+  /** What it permits, as in the claim `nitka`: `tasks.work:mail`, `rooms.*`, `*`. Absent: everything. */
+  readonly allow?: readonly string[]
+}
+
+/** Nobody in particular, where that is fine. */
+export const nobody: Identity = { user: '' }
+
+/** Not known yet: may do nothing. */
+export const stranger: Identity = { user: '', allow: [] }
+
+/** Says who somebody is. */
 export interface Authenticator {
-  /** The user, or undefined when nothing was offered. @throws NitkaError `unauthenticated`, `invalid` */
-  identify(credentials: Credentials): Promise<string | undefined>
+  /** Who it is, or undefined when nothing was offered. @throws NitkaError `unauthenticated`, `invalid` */
+  identify(credentials: Credentials): Promise<Identity | undefined>
+  /** True: everybody has to say who they are, also where nobody in particular would be fine. */
+  readonly required?: boolean
+  /** Told to whoever offers nothing: how to say who one is. */
+  readonly hint?: string
+}
+
+/** @throws NitkaError `unauthenticated` who it is must be known, and nothing was offered */
+export function refuseUnknown({ hint, required }: Authenticator): never {
+  const field = required === true ? 'token' : 'user'
+  throw new NitkaError('unauthenticated', hint ?? 'say who you are with ?user=', { field })
+}
+
+/** A token that was good once: whoever shows it does not guess. */
+export class ExpiredToken extends NitkaError {
+  constructor() {
+    super('unauthenticated', 'the token has expired', { field: 'token' })
+  }
 }
 
 /** Identity from `?user=`. */
@@ -22,8 +60,13 @@ export const openAuthenticator: Authenticator = {
     const users = query.getAll('user')
     if (users.length > 1) throw new NitkaError('invalid', 'user is given more than once', { field: 'user' })
     const name = users[0] ?? token
-    return name === undefined ? undefined : userName(name, 'user')
+    return name === undefined ? undefined : { user: userName(name, 'user') }
   },
+}
+
+/** @throws NitkaError `unauthenticated` a user is needed here, and this is nobody in particular */
+export function refuseNameless(): never {
+  throw new NitkaError('unauthenticated', 'the token names no user, and one is needed here', { field: 'token' })
 }
 
 /** What a caller may want to do. */
@@ -52,9 +95,14 @@ export type Authorize = (user: string, action: Action, target: string) => boolea
 
 export const allowAll: Authorize = () => true
 
+/** What comes with the identity and the hook must both permit it. */
+function permitted(authorize: Authorize, who: Identity, action: Action, target: string): boolean | Promise<boolean> {
+  return (who.allow === undefined || allows(who.allow, action, target)) && authorize(who.user, action, target)
+}
+
 /** @throws NitkaError `forbidden` */
-export async function demand(authorize: Authorize, user: string, action: Action, target: string): Promise<void> {
-  if (!(await authorize(user, action, target))) refuse(action)
+export async function demand(authorize: Authorize, who: Identity, action: Action, target: string): Promise<void> {
+  if (!(await permitted(authorize, who, action, target))) refuse(action)
 }
 
 /**
@@ -70,8 +118,8 @@ export class Permits {
   }
 
   /** Undefined: permitted, go on at once. @throws NitkaError `forbidden`, also as a rejection */
-  demand(user: string, action: Action, target: string): Promise<void> | undefined {
-    const answer = this.#authorize(user, action, target)
+  demand(who: Identity, action: Action, target: string): Promise<void> | undefined {
+    const answer = permitted(this.#authorize, who, action, target)
     if (this.#last === undefined && typeof answer === 'boolean') return answer ? undefined : refuse(action)
     const settled = Promise.allSettled([this.#last, answer])
     this.#last = settled

@@ -1,6 +1,7 @@
 // How the bytes of one connection are read. Implemented by `dialects/`; a session owns one.
 
 import type { NitkaError } from '@nitka/protocol'
+import type { Identity } from './auth.ts'
 import type { Session } from './session.ts'
 import type { LineFraming } from './wire.ts'
 
@@ -38,8 +39,8 @@ export interface LineEndpoint extends Omit<Endpoint, 'open'> {
 
 /** Who asks, as far as it is known before the first message. */
 export interface Caller {
-  /** Undefined: not known yet; the first message must say. */
-  readonly user: string | undefined
+  /** A stranger while it is not known: the first message must say. */
+  readonly who: Identity
   readonly device: string | undefined
 }
 

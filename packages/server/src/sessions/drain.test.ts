@@ -12,6 +12,7 @@ function open(count: number) {
     connectionsPerUserMax: 0,
     connectionsPerAddressMax: 0,
     unauthenticatedMax: 0,
+    unauthenticatedPerAddressMax: 0,
   })
   const told: number[] = []
   const closedAt: number[] = []

@@ -19,6 +19,7 @@ function open(limits: Partial<HeartbeatLimits> = {}) {
     connectionsPerUserMax: 0,
     connectionsPerAddressMax: 0,
     unauthenticatedMax: 0,
+    unauthenticatedPerAddressMax: 0,
   })
   const heartbeat = new Heartbeat(bench.clock, registry, { ...defaults, ...limits })
   const join = (wishes: Parameters<Bench['open']>[0] = {}) => {
@@ -171,7 +172,7 @@ test('who does not say who they are in 10 s is closed; who did, or need not, sta
   const late = join({ user: undefined })
   const nobody = join({ user: '' })
   seconds(8)
-  registry.identified(late.session, 'late')
+  registry.identified(late.session, { user: 'late' })
   seconds(1)
   assert.equal(silent.wire.closedFor, undefined)
   seconds(2)

@@ -99,3 +99,12 @@ test('only addresses of this machine are loopback', () => {
   ])
     assert.ok(!isLoopback(other), other)
 })
+
+test('a guard for this machine alone refuses what came to another address, and nothing else', () => {
+  const [own, open] = [new OriginGuard([], ['*'], true), new OriginGuard([], ['*'])]
+  for (const at of ['127.0.0.1', '::1', '::ffff:127.0.0.1', undefined]) own.check('app.example', undefined, at)
+  for (const at of ['192.0.2.7', '::ffff:192.0.2.7', '2001:db8::1']) {
+    assert.throws(() => own.check('app.example', undefined, at), { code: 'forbidden' })
+    open.check('app.example', undefined, at)
+  }
+})

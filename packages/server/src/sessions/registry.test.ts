@@ -8,6 +8,7 @@ const none: RegistryLimits = {
   connectionsPerUserMax: 0,
   connectionsPerAddressMax: 0,
   unauthenticatedMax: 0,
+  unauthenticatedPerAddressMax: 0,
 }
 const far = '192.0.2.1'
 
@@ -29,6 +30,7 @@ test('a node, a user, an address and the unknown each have their limit, and an e
     [{ connectionsPerUserMax: 2 }, 'anna', 'anna'],
     [{ connectionsPerAddressMax: 2 }, 'anna', 'bert'],
     [{ unauthenticatedMax: 2 }, undefined, undefined],
+    [{ unauthenticatedPerAddressMax: 2 }, undefined, undefined],
   ]
   for (const [limits, first, second] of cases) {
     const { registry, join } = open(limits)
@@ -58,20 +60,37 @@ test('connections without identity are not counted as one user', () => {
   assert.equal(registry.of('').size, 0)
 })
 
-test('loopback is not limited by address', () => {
-  const { join } = open({ connectionsPerAddressMax: 1 })
-  for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
-    join('anna', address)
-    join('anna', address)
+test('this machine is not limited by address, known or unknown', () => {
+  const { join } = open({ connectionsPerAddressMax: 1, unauthenticatedPerAddressMax: 1 })
+  for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1', '']) {
+    for (const user of ['anna', undefined]) {
+      join(user, address)
+      join(user, address)
+    }
   }
+})
+
+test('an address has its share of the unknown, and who says who they are makes room', () => {
+  const { registry, join } = open({ unauthenticatedMax: 3, unauthenticatedPerAddressMax: 2 })
+  const [a] = [join(undefined), join(undefined)]
+  assert.throws(() => join(undefined), { code: 'overloaded' })
+  join('anna')
+  join(undefined, '192.0.2.2')
+  assert.ok(a)
+  registry.identified(a, { user: 'bert' })
+  const b = join(undefined)
+  assert.throws(() => join(undefined, '192.0.2.3'), { code: 'overloaded' }, 'three in all')
+  b.gone()
+  a.gone()
+  join(undefined, '192.0.2.3')
 })
 
 test('who says later who they are is counted from then on, and refused at the limit without being forgotten', () => {
   const { registry, join } = open({ connectionsPerUserMax: 1, unauthenticatedMax: 2 })
   const [a, b] = [join(undefined), join(undefined)]
-  registry.identified(a, 'anna')
+  registry.identified(a, { user: 'anna' })
   assert.equal(registry.of('anna').size, 1)
-  assert.throws(() => registry.identified(b, 'anna'), { code: 'overloaded' })
+  assert.throws(() => registry.identified(b, { user: 'anna' }), { code: 'overloaded' })
   const c = join(undefined)
   assert.throws(() => join(undefined), { code: 'overloaded' }, 'b still counts as unknown')
   for (const session of [a, b, c]) session.gone()
@@ -84,7 +103,7 @@ test('who is gone before their identity is known leaves no ghost behind', () => 
   const { registry, join } = open({ connectionsPerUserMax: 1, unauthenticatedMax: 1 })
   const session = join(undefined)
   session.gone()
-  registry.identified(session, 'anna')
+  registry.identified(session, { user: 'anna' })
   assert.equal(registry.of('anna').size, 0)
   join('anna')
   join(undefined)

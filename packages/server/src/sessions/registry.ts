@@ -1,7 +1,8 @@
 // The registry: all sessions of this node, and how many there may be. Owns the counts by user and address.
 
 import { type CloseReason, NitkaError } from '@nitka/protocol'
-import { isLoopback } from './origin.ts'
+import { addressKey } from './address.ts'
+import type { Identity } from './auth.ts'
 import type { Session } from './session.ts'
 
 export interface RegistryLimits {
@@ -10,6 +11,13 @@ export interface RegistryLimits {
   readonly connectionsPerUserMax: number
   readonly connectionsPerAddressMax: number
   readonly unauthenticatedMax: number
+  readonly unauthenticatedPerAddressMax: number
+}
+
+/** Told of each session whose user is known, and of its end. Must not throw. */
+export interface SessionsListener {
+  known(session: Session): void
+  ended(session: Session): void
 }
 
 export class Registry {
@@ -21,14 +29,18 @@ export class Registry {
   /** Times that the reading of a connection, since ended, was held back. */
   held = 0
   readonly #limits: RegistryLimits
+  readonly #told: SessionsListener | undefined
   readonly #sessions = new Set<Session>()
   readonly #byUser = new Map<string, Set<Session>>()
   readonly #byAddress = new Map<string, number>()
+  /** Those of them without a user. */
+  readonly #unknownByAddress = new Map<string, number>()
   #unauthenticated = 0
   #closed = false
 
-  constructor(limits: RegistryLimits) {
+  constructor(limits: RegistryLimits, told?: SessionsListener) {
     this.#limits = limits
+    this.#told = told
   }
 
   get size(): number {
@@ -45,16 +57,25 @@ export class Registry {
 
   /** @throws NitkaError `overloaded`, `draining`: no connection more for this user or address */
   admit(user: string | undefined, address: string): void {
-    const { connectionsMax, connectionsPerUserMax, connectionsPerAddressMax, unauthenticatedMax } = this.#limits
+    const { connectionsMax, connectionsPerUserMax, connectionsPerAddressMax } = this.#limits
     if (this.#closed) throw new NitkaError('draining', 'the server is stopping; come back')
     if (over(this.#sessions.size, connectionsMax)) this.#refuse(`this node takes at most ${connectionsMax} connections`)
-    if (!isLoopback(address) && over(this.#byAddress.get(address) ?? 0, connectionsPerAddressMax)) {
+    const key = addressKey(address)
+    if (key !== undefined && over(this.#byAddress.get(key) ?? 0, connectionsPerAddressMax)) {
       this.#refuse(`an address may have at most ${connectionsPerAddressMax} connections`)
     }
     if (user === undefined) {
-      if (over(this.#unauthenticated, unauthenticatedMax)) this.#refuse('too many connections without a user')
+      this.#admitUnknown(key)
     } else if (over(this.of(user).size, connectionsPerUserMax)) {
       this.#refuse(`a user may have at most ${connectionsPerUserMax} connections`)
+    }
+  }
+
+  #admitUnknown(key: string | undefined): void {
+    const { unauthenticatedMax, unauthenticatedPerAddressMax } = this.#limits
+    if (over(this.#unauthenticated, unauthenticatedMax)) this.#refuse('too many connections without a user')
+    if (key !== undefined && over(this.#unknownByAddress.get(key) ?? 0, unauthenticatedPerAddressMax)) {
+      this.#refuse(`an address may have at most ${unauthenticatedPerAddressMax} connections without a user`)
     }
   }
 
@@ -62,27 +83,34 @@ export class Registry {
   add(session: Session): void {
     this.opened++
     this.#sessions.add(session)
-    const address = session.wire.remoteAddress
-    this.#byAddress.set(address, (this.#byAddress.get(address) ?? 0) + 1)
+    change(this.#byAddress, addressKey(session.wire.remoteAddress), 1)
     if (session.known) this.#index(session)
-    else this.#unauthenticated++
+    else this.#unknown(session, 1)
     session.onEnd = this.#remove
+    if (session.known) this.#told?.known(session)
   }
 
   /** The session's user became known. Nothing, when it has ended meanwhile. @throws NitkaError `overloaded` */
-  identified(session: Session, user: string): void {
+  identified(session: Session, who: Identity): void {
     if (session.ended !== undefined) return
-    if (over(this.of(user).size, this.#limits.connectionsPerUserMax)) {
+    if (over(this.of(who.user).size, this.#limits.connectionsPerUserMax)) {
       this.#refuse(`a user may have at most ${this.#limits.connectionsPerUserMax} connections`)
     }
-    if (!session.known) this.#unauthenticated--
-    session.identify(user)
+    const unknown = !session.known
+    if (unknown) this.#unknown(session, -1)
+    session.identify(who)
     this.#index(session)
+    if (unknown) this.#told?.known(session)
   }
 
   /** Admits nobody more. */
   close(): void {
     this.#closed = true
+  }
+
+  #unknown(session: Session, by: 1 | -1): void {
+    this.#unauthenticated += by
+    change(this.#unknownByAddress, addressKey(session.wire.remoteAddress), by)
   }
 
   #index(session: Session): void {
@@ -97,14 +125,12 @@ export class Registry {
     const how = session.ended ?? 'gone'
     this.ended.set(how, (this.ended.get(how) ?? 0) + 1)
     this.held += session.intake.held
-    const address = session.wire.remoteAddress
-    const left = (this.#byAddress.get(address) ?? 1) - 1
-    if (left === 0) this.#byAddress.delete(address)
-    else this.#byAddress.set(address, left)
-    if (!session.known) this.#unauthenticated--
+    change(this.#byAddress, addressKey(session.wire.remoteAddress), -1)
+    if (!session.known) this.#unknown(session, -1)
     const mine = this.#byUser.get(session.user)
     mine?.delete(session)
     if (mine?.size === 0) this.#byUser.delete(session.user)
+    if (session.known) this.#told?.ended(session)
   }
 
   #refuse(message: string): never {
@@ -114,6 +140,13 @@ export class Registry {
 }
 
 const none: ReadonlySet<Session> = new Set()
+
+function change(counts: Map<string, number>, key: string | undefined, by: 1 | -1): void {
+  if (key === undefined) return
+  const count = (counts.get(key) ?? 0) + by
+  if (count === 0) counts.delete(key)
+  else counts.set(key, count)
+}
 
 function over(count: number, max: number): boolean {
   return max !== 0 && count >= max

@@ -74,3 +74,30 @@ test('nothing is written to a connection after it is gone', () => {
   assert.equal(wire.writes, 0)
   assert.equal(session.ended, 'gone')
 })
+
+test('a session ends when its identity does, and not before', () => {
+  const bench = new Bench()
+  const { session, wire } = bench.open({ expiresAt: bench.clock.now() + 150_500 })
+  bench.clock.advance(150_499)
+  assert.equal(session.ended, undefined)
+  bench.clock.advance(1)
+  assert.equal(session.ended, 'expired')
+  assert.equal(wire.closedFor, 'expired')
+})
+
+test('a newer identity moves the end, and an ended session keeps no timer', () => {
+  const bench = new Bench()
+  const { session } = bench.open({ expiresAt: bench.clock.now() + 10_000 })
+  const waiting = bench.clock.waiting
+  session.identify({ user: 'anna', expiresAt: bench.clock.now() + 100 * 86_400_000 })
+  assert.equal(bench.clock.waiting, waiting)
+  bench.clock.advance(99 * 86_400_000)
+  assert.equal(session.ended, undefined)
+  bench.clock.advance(86_400_000)
+  assert.equal(session.ended, 'expired')
+  const other = bench.open({ expiresAt: bench.clock.now() + 10_000 }).session
+  other.close('policy')
+  bench.clock.advance(20_000)
+  assert.equal(other.ended, 'policy')
+  assert.equal(bench.clock.waiting, 0)
+})

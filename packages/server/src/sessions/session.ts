@@ -4,9 +4,10 @@
 import { type CloseReason, closeCodes } from '@nitka/protocol'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Recipient } from '../fanout/recipient.ts'
-import type { Clock } from '../world.ts'
+import type { Clock, Timer } from '../world.ts'
+import { type Identity, stranger } from './auth.ts'
 import type { Speaker } from './dialect.ts'
-import { Intake, type IntakeLimits } from './intake.ts'
+import { Intake, type IntakeLimits, type Shared } from './intake.ts'
 import { Outbox } from './outbox.ts'
 import type { Framing, Wire } from './wire.ts'
 
@@ -15,6 +16,9 @@ export interface SessionLimits extends IntakeLimits {
   /** Most that answers may wait before the connection ends, bytes. */
   readonly replyBytes: number
 }
+
+/** How often a clock that was set is noticed. Also keeps timers below the 24 days that the platform can count. */
+const expiryCheckMs = 60_000
 
 export class Session implements Recipient {
   readonly id: string
@@ -29,7 +33,8 @@ export class Session implements Recipient {
   endedClean = false
   /** Told once when it ends. */
   onEnd: ((session: Session) => void) | undefined
-  #user: string | undefined
+  #who: Identity | undefined
+  #expiry: Timer | undefined
   #dialect: Speaker | undefined
   #finishing = false
   readonly #outbox: Outbox
@@ -37,34 +42,43 @@ export class Session implements Recipient {
   #cleanups = new Set<() => void>()
 
   constructor(
-    birth: { id: string; user: string | undefined; device: string; wire: Wire; openedAt: number },
-    tools: { pulse: Pulse; clock: Clock; limits: SessionLimits },
+    birth: { id: string; who: Identity | undefined; device: string; wire: Wire; openedAt: number },
+    tools: { pulse: Pulse; clock: Clock; limits: SessionLimits; shared?: Shared },
   ) {
     this.id = birth.id
     this.wire = birth.wire
     this.device = birth.device
     this.openedAt = birth.openedAt
-    this.#user = birth.user
+    this.#who = birth.who
     this.#clock = tools.clock
     const { limits } = tools
     const sizes = { softBytes: limits.outboxBytes, replyBytes: limits.replyBytes }
     this.#outbox = new Outbox(birth.wire, tools.pulse, sizes, () => this.close('tryLater', 'outbox full'))
-    this.intake = new Intake(tools.clock, limits, birth.wire)
+    this.intake = new Intake(tools.clock, limits, birth.wire, tools.shared)
+    this.intake.user = this.user
     this.#outbox.onDrain(() => this.intake.outboxDrained())
+    this.#limitLife()
   }
 
-  /** The identity; '' for nobody in particular. */
+  /** Who it is; somebody who may do nothing while that is not known. */
+  get who(): Identity {
+    return this.#who ?? stranger
+  }
+
+  /** Their name; '' for nobody in particular. */
   get user(): string {
-    return this.#user ?? ''
+    return this.who.user
   }
 
   get known(): boolean {
-    return this.#user !== undefined
+    return this.#who !== undefined
   }
 
-  /** Sets who it is, once. */
-  identify(user: string): void {
-    this.#user = user
+  /** Sets who it is, once; later only until when, and what they may. */
+  identify(who: Identity): void {
+    this.#who = who
+    this.intake.user = who.user
+    this.#limitLife()
   }
 
   get dialect(): Speaker | undefined {
@@ -125,6 +139,12 @@ export class Session implements Recipient {
     this.wire.close(reason, text)
   }
 
+  /** Whether it ended without the user's doing: the connection broke, or was ended and may come back. */
+  get lost(): boolean {
+    if (this.ended === undefined || this.endedClean) return false
+    return this.ended === 'gone' || closeCodes[this.ended].retry !== 'never'
+  }
+
   /** Takes nothing more, answers what is under way, then closes. */
   finish(reason: CloseReason, text: string = closeCodes[reason].doc): void {
     if (this.#finishing) return
@@ -146,9 +166,22 @@ export class Session implements Recipient {
     this.#end('gone')
   }
 
+  /** Ends with the identity. Wall time may jump, so a far end is looked at again on the way. */
+  #limitLife(): void {
+    this.#expiry?.cancel()
+    const { expiresAt } = this.who
+    if (expiresAt === undefined || this.ended !== undefined) return
+    const left = expiresAt - this.#clock.now()
+    this.#expiry = this.#clock.after(Math.min(Math.max(left, 0), expiryCheckMs), () => {
+      if (this.#clock.now() >= expiresAt) this.close('expired')
+      else this.#limitLife()
+    })
+  }
+
   #end(how: CloseReason | 'gone'): void {
     if (this.ended !== undefined) return
     this.ended = how
+    this.#expiry?.cancel()
     this.intake.close()
     this.#dialect?.closed()
     for (const cleanup of this.#cleanups) cleanup()

@@ -20,7 +20,11 @@ export interface LineFraming extends Framing {
   lines(texts: readonly string[]): Uint8Array
 }
 
+/** How a connection is kept. */
+export type Transport = 'websocket' | 'sse' | 'tcp'
+
 export interface Wire {
+  readonly transport: Transport
   readonly framing: Framing
   /** Who is at the other end, for limits and log lines. */
   readonly remoteAddress: string

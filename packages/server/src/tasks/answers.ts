@@ -1,7 +1,7 @@
 // Tasks as clients are shown them.
 
 import type { NewTask, Report, ReportOutcome, Task } from './task-store.ts'
-import type { QueueView } from './tasks.ts'
+import type { QueueView } from './views.ts'
 
 /** A task and its attempts; times are RFC 3339. */
 export function taskAnswer(task: Task): object {

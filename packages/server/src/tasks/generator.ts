@@ -4,6 +4,7 @@ import { isObject, NitkaError, parseJson, plainName } from '@nitka/protocol'
 import type { Clock, Random, Timer } from '../world.ts'
 import type { Tasks } from './tasks.ts'
 
+/** Tasks that the server makes by itself. */
 export interface GeneratorOptions {
   readonly queue: string
   /** Tasks a second. */

@@ -5,6 +5,7 @@ import { compileCheck, tasks } from '@nitka/protocol/schemas'
 import type { Static } from 'typebox'
 import type { Backoff, NewTask } from './task-store.ts'
 
+/** A task as somebody wishes it. */
 export type TaskInput = Static<typeof tasks.TaskInput>
 
 export interface TaskDefaults {

@@ -2,6 +2,7 @@
 // atomic, but those that say that they work in pieces. Time that decides leases is the store's own and only goes forward.
 // Conformance: engines/conformance/task-model.ts, by task-machine.ts.
 
+/** Where a task is on its way. */
 export type TaskState = 'ready' | 'delayed' | 'leased' | 'done' | 'dead'
 
 /** How long a failed task waits: `ms`, doubled with every failure when exponential (full jitter), at most `maxMs`. */
@@ -11,6 +12,7 @@ export interface Backoff {
   readonly maxMs: number
 }
 
+/** A task that is to be added, with everything decided. */
 export interface NewTask {
   /** An xid: 20 characters, larger for later tasks. */
   readonly id: string
@@ -36,6 +38,7 @@ export interface NewTask {
   readonly room?: string
 }
 
+/** A task that is stored. */
 export interface Added {
   readonly id: string
   /** True: the key was added before; `id` is that task's. */
@@ -59,6 +62,7 @@ export interface Attempt {
   readonly reason?: string
 }
 
+/** A task as the store has it. */
 export interface Task extends NewTask {
   readonly state: TaskState
   /** The last ones, oldest first, the running one included. */
@@ -83,6 +87,7 @@ export interface Lease {
   readonly deadline: number
 }
 
+/** What a worker, or somebody for it, says of an attempt. */
 export interface Report {
   readonly id: string
   /** Absent: the plain report, which settles whatever attempt is current. */
@@ -111,14 +116,20 @@ export interface Ended {
   readonly how: 'done' | 'failed' | 'expired' | 'released' | 'buried'
   /** True: somebody else ended it, so its worker may still be at it and is to be told. */
   readonly lost: boolean
+  /** True: that was the last attempt, the task is a dead letter now. */
+  readonly dead: boolean
+  /** What was said about it. */
+  readonly reason?: string
 }
 
+/** What became of reports. */
 export interface Reported {
   /** In the order of the reports. */
   readonly outcomes: readonly ReportOutcome[]
   readonly ended: readonly Ended[]
 }
 
+/** How a queue hands out. */
 export interface QueueSettings {
   /** True: nothing is handed out. */
   readonly paused: boolean
@@ -128,6 +139,7 @@ export interface QueueSettings {
   readonly ordered: boolean
 }
 
+/** How many tasks of a queue are in which state. */
 export interface QueueCounts extends QueueSettings {
   readonly queue: string
   readonly ready: number
@@ -136,12 +148,13 @@ export interface QueueCounts extends QueueSettings {
   readonly dead: number
   /** Settled since the queue was made. */
   readonly done: number
-  /** Settled in the last full minute of this process. */
+  /** Settled in the last minute, of a cluster by this node. */
   readonly donePerMinute: number
   /** Wall time at which about the oldest ready task was added, absent when none is. */
   readonly oldestReady?: number
 }
 
+/** Which tasks are asked for. */
 export interface TaskQuery {
   /** Absent: of all queues. */
   readonly queue?: string
@@ -153,6 +166,7 @@ export interface TaskQuery {
   readonly limit: number
 }
 
+/** Tasks, by id, and where the next page begins. */
 export interface TaskPage {
   /** By id, or by queue and id when only dead letters were asked for. */
   readonly tasks: readonly Task[]
@@ -166,6 +180,7 @@ export type Which = { readonly ids: readonly string[] } | { readonly queue: stri
 /** So many bytes of payloads are in one claim, or one task. In characters. */
 export const claimBytesMax = 4 * 1024 * 1024
 
+/** The port of tasks: the truth about which task is where, who has it, and until when. */
 export interface TaskStore {
   /**
    * Adds all or none, in order. Resolves when durable.
@@ -204,7 +219,15 @@ export interface TaskStore {
   /** Told a queue's name when it may have something to claim that it had not before. In memory, never awaited. */
   onReady: ((queue: string) => void) | undefined
 
+  /** Told of leases of workers of this process that others ended, on other nodes. In memory, never awaited. */
+  onEnded: ((ended: readonly Ended[]) => void) | undefined
+
+  /** Told when `nextDueMs` became less by what others did, on other nodes. In memory, never awaited. */
+  onDue: (() => void) | undefined
+
+  /** A task; undefined when there is none. */
   get(id: string): Promise<Task | undefined>
+  /** A page of tasks, by id. */
   list(query: TaskQuery): Promise<TaskPage>
   /** Makes dead letters ready again with fresh attempts, their history kept. Gives how many. */
   retry(which: Which): Promise<number>
@@ -216,6 +239,6 @@ export interface TaskStore {
   purge(queue: string, limit: number): Promise<number>
   /** Makes the queue when it is not there. */
   configure(queue: string, settings: Partial<QueueSettings>): Promise<QueueSettings>
-  /** All queues that exist, by name. Cheap: kept in memory. */
+  /** All queues that exist, by name. Cheap: kept in memory, so what other nodes did may show a second later. */
   queues(): readonly QueueCounts[]
 }

@@ -1,15 +1,15 @@
 // Tasks: units of work handed in batches to free workers, reported back, tried again, buried. Owns the workers and the
 // moments; what a task is and who has it is the store's.
 
-import { type IdSource, limits, NitkaError } from '@nitka/protocol'
-import type { Clock, Timer } from '../world.ts'
+import { type IdSource, isId, limits, NitkaError } from '@nitka/protocol'
+import type { Clock } from '../world.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Expiry } from './expiry.ts'
 import { readTasks, type TaskDefaults } from './task-input.ts'
 import type {
   Added,
   Ended,
   NewTask,
-  QueueCounts,
   QueueSettings,
   Report,
   ReportOutcome,
@@ -18,6 +18,7 @@ import type {
   TaskQuery,
   TaskStore,
 } from './task-store.ts'
+import type { AddedTask, DeadLetter, QueueView, Work } from './views.ts'
 import { Worker, type WorkerListener } from './worker.ts'
 
 export interface TasksOptions extends TaskDefaults {
@@ -33,37 +34,16 @@ export interface TasksParts {
   readonly onError: (error: unknown) => void
   /** A worker told of progress, and its task names a room. */
   readonly onProgress: (room: string, progress: { task: string; progress: unknown }) => void
-}
-
-/** A task as it was added, or the one that its key named before. */
-export interface AddedTask {
-  readonly id: string
-  readonly queue: string
-  readonly repeated: boolean
-}
-
-/** How a queue stands, and who works on it here. */
-export interface QueueView extends QueueCounts {
-  readonly workers: number
-  readonly free: number
-}
-
-/** A connected worker. */
-export interface Work {
-  readonly worker: string
-  /** Whether it has an unsettled lease of the task. */
-  has(task: string): boolean
-  /** The connection ended, or wants no more. */
-  close(): void
+  /** A task became a dead letter, durably. Must not throw. */
+  readonly onDead?: (letter: DeadLetter) => void
 }
 
 /** How long a worker may be silent beyond the lease of what it was given. */
 const silentMs = 30_000
-/** After a failure in the background. */
-const retryMs = 1_000
 /** Dead letters and waiting tasks are worked off in pieces. */
 const piece = 500
 
+/** Tasks: queues, and the workers that take from them. */
 export class Tasks {
   added = 0
   leased = 0
@@ -76,35 +56,38 @@ export class Tasks {
   readonly #options: TasksOptions
   readonly #dispatchers = new Map<string, Dispatcher>()
   readonly #workers = new Map<string, Worker>()
-  #timer: { readonly at: number; readonly timer: Timer } | undefined
-  #expiring: Promise<void> | undefined
-  #scheduled = false
+  readonly #expiry: Expiry
   #stopped = false
   #closed = false
 
+  /** @internal */
   constructor(parts: TasksParts, options: TasksOptions) {
     this.#parts = parts
     this.#options = options
     parts.store.onReady = (queue) => this.#dispatchers.get(queue)?.wake()
-    this.#schedule()
+    parts.store.onEnded = (ended) => this.#tell(ended)
+    this.#expiry = new Expiry(parts, (ended) => this.#expired(ended))
+    parts.store.onDue = () => this.#expiry.schedule()
+    this.#expiry.schedule()
   }
 
   /**
-   * Adds one task or several, all or none. Resolves when they are durable.
+   * Adds one task or several, all or none. Resolves when they are durable; the answers are in the order of the tasks.
+   * @param wish a `TaskInput` or up to 1,000 of them, checked here. With a `key` it may be repeated: it is added once
    * @throws NitkaError `invalid`, `too-large`, `conflict` a key was used for another payload, `overloaded` the queue is full
    */
   async add(wish: unknown): Promise<readonly AddedTask[]> {
     return this.addAll(this.read(wish))
   }
 
-  /** What `add` would add, for those who ask who may add to which queue. @throws NitkaError as `add` */
+  /** What `add` would add, for those who ask who may add to which queue. @throws NitkaError as `add` @internal */
   read(wish: unknown): readonly NewTask[] {
     const { ids, clock } = this.#parts
     return readTasks(wish, this.#options, () => ({ id: ids.next(), time: clock.now() }))
   }
 
   /**
-   * Adds what was read.
+   * @internal Adds what was read.
    * @param store stores it, with what else belongs to it. Default: the tasks' store
    */
   async addAll(
@@ -112,7 +95,7 @@ export class Tasks {
     store = (fresh: readonly NewTask[]): Promise<readonly Added[]> => this.#parts.store.add(fresh),
   ): Promise<readonly AddedTask[]> {
     const added = await store(tasks)
-    if (tasks.some(({ delayMs }) => delayMs > 0)) this.#schedule()
+    if (tasks.some(({ delayMs }) => delayMs > 0)) this.#expiry.schedule()
     for (const { repeated } of added) if (!repeated) this.added += 1
     return added.map((one, i) => ({ ...one, queue: tasks[i]?.queue ?? '' }))
   }
@@ -134,17 +117,19 @@ export class Tasks {
 
   /**
    * Settles or fails tasks. Idempotent; resolves when that is durable. An outcome for each, in their order.
-   * @param worker who reports, when it is a connected worker
    * @throws NitkaError `invalid`
    */
   async report(reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
     if (reports.length > limits.reportsMax) {
       throw new NitkaError('invalid', `a report may name ${limits.reportsMax} tasks, not ${reports.length}`)
     }
-    const { outcomes, ended } = await this.#parts.store.report(reports)
+    const { outcomes: told, ended } = await this.#parts.store.report(reports.filter(({ id }) => isId(id)))
+    const next = told.values()
+    // What can be no id is as unknown as what was never added: one such id does not cost the others their report.
+    const outcomes = reports.map(({ id }) => (isId(id) ? next.next().value : undefined) ?? 'unknown')
     for (const outcome of outcomes) this.outcomes[outcome] += 1
     this.#ended(ended)
-    if (outcomes.includes('failed')) this.#schedule()
+    if (outcomes.includes('failed')) this.#expiry.schedule()
     return outcomes
   }
 
@@ -155,7 +140,7 @@ export class Tasks {
   async extend(id: string, token: string, leaseMs: number = this.#options.leaseMs): Promise<number> {
     const until = await this.#parts.store.extend(id, token, leaseMs)
     if (until === undefined) throw gone(id)
-    this.#schedule()
+    this.#expiry.schedule()
     return until
   }
 
@@ -170,13 +155,14 @@ export class Tasks {
     if (kept.room !== undefined) this.#parts.onProgress(kept.room, { task: id, progress })
   }
 
-  /** @throws NitkaError `not-found` */
+  /** A task, also one that is done, for `doneMs`. @throws NitkaError `not-found` */
   async get(id: string): Promise<Task> {
     const task = await this.#parts.store.get(id)
     if (task === undefined) throw unknown(id)
     return task
   }
 
+  /** A page of tasks. */
   list(query: TaskQuery): Promise<TaskPage> {
     return this.#parts.store.list(query)
   }
@@ -197,6 +183,7 @@ export class Tasks {
     if ((await this.#parts.store.drop({ ids: [id] })) === 0) throw noLetter(id)
   }
 
+  /** Removes all dead letters of a queue, of all queues without one. Gives how many. */
   dropAll(queue: string | undefined): Promise<number> {
     return inPieces(() => this.#parts.store.drop({ queue, limit: piece }))
   }
@@ -207,6 +194,10 @@ export class Tasks {
     this.#ended(ended)
     const task = await this.get(id)
     if (!buried) throw new NitkaError('conflict', `the task ${id} is ${task.state} already`)
+    if (ended.length === 0) {
+      const attempts = task.attempts.findLast(({ outcome }) => outcome !== 'buried')?.number ?? 0
+      this.#parts.onDead?.({ task: id, queue: task.queue, attempts, how: 'buried', reason })
+    }
     return task
   }
 
@@ -215,6 +206,7 @@ export class Tasks {
     return inPieces(() => this.#parts.store.purge(queue, piece))
   }
 
+  /** Changes settings of a queue, which is made when it is not there. Durable when resolved. Gives all of them. */
   configure(queue: string, settings: Partial<QueueSettings>): Promise<QueueSettings> {
     return this.#parts.store.configure(queue, settings)
   }
@@ -233,18 +225,17 @@ export class Tasks {
       .sort((a, b) => (a.queue < b.queue ? -1 : 1))
   }
 
-  /** Hands out nothing more. Reports are taken, leases run on. */
+  /** @internal Hands out nothing more. Reports are taken, leases run on. */
   stop(): void {
     this.#stopped = true
     for (const dispatcher of this.#dispatchers.values()) dispatcher.stop()
   }
 
-  /** Ends what runs in the background. */
+  /** @internal Ends what runs in the background. */
   async close(): Promise<void> {
     this.stop()
     this.#closed = true
-    this.#timer?.timer.cancel()
-    await this.#expiring
+    await this.#expiry.close()
   }
 
   #dispatcher(queue: string): Dispatcher {
@@ -255,7 +246,7 @@ export class Tasks {
         ...{ store, clock, onError },
         onLeased: (leases) => {
           this.leased += leases.length
-          this.#schedule()
+          this.#expiry.schedule()
         },
       })
       if (this.#stopped) dispatcher.stop()
@@ -275,53 +266,28 @@ export class Tasks {
     this.#parts.store.release(worker.id, true).then((ended) => this.#ended(ended), this.#parts.onError)
   }
 
-  /** Leases are over: their workers hear of it, and may be free. */
-  #ended(list: readonly Ended[]): void {
-    for (const ended of list) {
-      if (ended.how === 'expired' || ended.how === 'released' || ended.how === 'buried') this.lost[ended.how] += 1
-      const worker = this.#workers.get(ended.worker)
-      if (worker?.ended(ended) === true && worker.free) this.#dispatcher(worker.queue).enter(worker)
+  #expired(ended: readonly Ended[]): void {
+    this.#ended(ended)
+    const now = this.#parts.clock.monotonic()
+    for (const id of new Set(ended.map(({ worker }) => worker))) {
+      this.#workers.get(id)?.checkSilence(now, silentMs, this.#options.leaseMs)
     }
   }
 
-  /** Sees to it that what is due next is done then. Once a turn, however often it is asked. */
-  #schedule(): void {
-    if (this.#scheduled || this.#closed) return
-    this.#scheduled = true
-    this.#parts.clock.soon(() => {
-      this.#scheduled = false
-      this.#plan()
-    })
+  /** Leases were ended here: that is counted, and dead letters are told. */
+  #ended(list: readonly Ended[]): void {
+    for (const { id, queue, how, attempt, reason, dead } of list) {
+      if (how === 'expired' || how === 'released' || how === 'buried') this.lost[how] += 1
+      if (dead && how !== 'done') this.#parts.onDead?.({ task: id, queue, attempts: attempt, how, reason })
+    }
+    this.#tell(list)
   }
 
-  #plan(): void {
-    const { store, clock } = this.#parts
-    const dueMs = store.nextDueMs()
-    if (dueMs === undefined || this.#closed || this.#expiring !== undefined) return
-    const at = clock.monotonic() + Math.max(0, Math.min(dueMs, timerMax))
-    if (this.#timer !== undefined && this.#timer.at <= at) return
-    this.#timer?.timer.cancel()
-    const timer = clock.after(Math.ceil(at - clock.monotonic()), () => {
-      this.#timer = undefined
-      this.#expiring = this.#expire().finally(() => {
-        this.#expiring = undefined
-        this.#schedule()
-      })
-    })
-    this.#timer = { at, timer }
-  }
-
-  async #expire(): Promise<void> {
-    const { store, clock, onError } = this.#parts
-    try {
-      const ended = await store.expire()
-      this.#ended(ended)
-      for (const id of new Set(ended.map(({ worker }) => worker))) {
-        this.#workers.get(id)?.checkSilence(clock.monotonic(), silentMs, this.#options.leaseMs)
-      }
-    } catch (error) {
-      onError(error)
-      await new Promise<void>((resolve) => clock.after(retryMs, resolve))
+  /** Leases are over, wherever they were ended: their workers hear of it, and may be free. */
+  #tell(list: readonly Ended[]): void {
+    for (const ended of list) {
+      const worker = this.#workers.get(ended.worker)
+      if (worker?.ended(ended) === true && worker.free) this.#dispatcher(worker.queue).enter(worker)
     }
   }
 }
@@ -333,8 +299,6 @@ const emptyQueue = {
 }
 /** Characters of JSON. */
 const progressMax = 4_096
-/** A timer is set for at most so long. */
-const timerMax = 60_000
 
 async function inPieces(next: () => Promise<number>): Promise<number> {
   let total = 0

@@ -9,6 +9,7 @@ import { takenBy } from './socket-taken.ts'
 import { sseFraming } from './sse-framing.ts'
 
 export class SseWire implements Wire {
+  readonly transport = 'sse'
   readonly framing = sseFraming
   readonly remoteAddress: string
   onDrain: (() => void) | undefined

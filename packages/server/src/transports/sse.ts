@@ -3,11 +3,13 @@
 
 import { NitkaError } from '@nitka/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Admission } from '../sessions/admission.ts'
+import type { Admission, Admitted } from '../sessions/admission.ts'
 import type { EndpointRequest, StreamEndpoint } from '../sessions/dialect.ts'
+import { refuseForeign } from '../sessions/origin.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Wire } from '../sessions/wire.ts'
 import type { Clock } from '../world.ts'
+import { boundLastBytes } from './last-bytes.ts'
 import { SseWire } from './sse-wire.ts'
 
 export interface SseDoorOptions {
@@ -18,7 +20,9 @@ export interface SseDoorOptions {
   readonly commentMs: number
   /** Streams of one named user, 0: no limit. */
   readonly streamsPerUserMax: number
-  readonly newSession: (birth: { user: string | undefined; device: string; wire: Wire }) => Session
+  /** How long a peer may take nothing of what is left, when its stream was ended. */
+  readonly goodbyeMs: number
+  readonly newSession: (birth: Admitted & { readonly wire: Wire }) => Session
   readonly onError: (error: unknown, where: string) => void
 }
 
@@ -53,29 +57,26 @@ export class SseDoor {
 
   async #take(endpoint: StreamEndpoint, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { admission, streamsPerUserMax } = this.#options
+    refuseForeign(request.headers)
     admission.knock()
-    const query = new URLSearchParams(request.url.split('?')[1] ?? '')
+    const [path = '', search = ''] = request.url.split('?')
+    const query = new URLSearchParams(search)
     const asked: EndpointRequest = { params: request.params as Record<string, string>, query, rpc: false }
     const { authorization } = request.headers
     const { socket } = request.raw
     const address = socket.remoteAddress ?? ''
-    const who = await admission.admit({ endpoint, asked, authorization, protocols: [], address })
-    const { user = '' } = who
+    const admitted = await admission.admit({ endpoint, asked, path, authorization, protocols: [], address })
+    const user = admitted.who?.user ?? ''
     if (user !== '' && streamsPerUserMax !== 0 && (this.#streams.get(user) ?? 0) >= streamsPerUserMax) {
       throw new NitkaError('overloaded', `a user may have at most ${streamsPerUserMax} streams`, { field: 'user' })
     }
     reply.hijack()
-    if (!socket.destroyed) this.#open(endpoint, asked, who, reply)
+    if (!socket.destroyed) this.#open(endpoint, asked, admitted, reply)
     return reply
   }
 
-  #open(
-    endpoint: StreamEndpoint,
-    asked: EndpointRequest,
-    who: { readonly user: string | undefined; readonly device: string },
-    reply: FastifyReply,
-  ): void {
-    const { clock, admission, newSession, commentMs, onError } = this.#options
+  #open(endpoint: StreamEndpoint, asked: EndpointRequest, admitted: Admitted, reply: FastifyReply): void {
+    const { clock, admission, newSession, commentMs, goodbyeMs, onError } = this.#options
     const response = reply.raw
     const { socket } = reply.request.raw
     socket.setNoDelay(true)
@@ -84,8 +85,9 @@ export class SseDoor {
     response.writeHead(200, headers)
     response.write(`retry: ${retryMs}\n: nitka\n\n`)
     const wire = new SseWire(response, socket)
-    const session = newSession({ ...who, wire })
+    const session = newSession({ ...admitted, wire })
     admission.registry.add(session)
+    session.onClose(() => boundLastBytes(socket, response, clock, goodbyeMs))
     this.#count(session.user, 1)
     const comments = clock.every(commentMs, () => wire.ping())
     response.on('close', () => {

@@ -64,6 +64,17 @@ test('random bytes never throw, and any fragmentation of them says the same', ()
   )
 })
 
+test('what is blank between two endings is no value', () => {
+  const bytes = Buffer.from('\r\n1\r\n\r\n2🦀 \t🦀\r\n🦀\n \n3\n')
+  for (const chunks of [[bytes], [...bytes].map((byte) => Buffer.of(byte))]) {
+    assert.deepEqual(cut(chunks).values, [
+      ['1\r', '\n'],
+      ['2', '🦀'],
+      ['3', '\n'],
+    ])
+  }
+})
+
 test('while its listener is not ready no value comes, and then the next one', () => {
   const found: string[] = []
   let ready = false

@@ -11,10 +11,10 @@ const [crabFirst = 0] = crab
 const nothing = Buffer.alloc(0)
 
 export interface SplitterListener {
-  /** One value, without its ending, as a view that is valid during the call. Empty ones are left out. */
+  /** One value, without its ending, as a view that is valid during the call. Empty and blank ones are left out. */
   value(bytes: Buffer, ending: Ending): void
-  /** The value that is coming in is larger than allowed. Nothing follows. */
-  tooLarge(): void
+  /** The value that is coming in is larger than allowed. Nothing follows. `ending` is its own, when it has come already. */
+  tooLarge(ending: Ending | undefined): void
   /** Whether the next value may come. Asked after each. Absent: always. */
   ready?(): boolean
 }
@@ -40,6 +40,9 @@ export class Splitter {
     this.#listener = listener
   }
 
+  /** Values that have ended, those that are blank too. */
+  finished = 0
+
   /** Bytes of an unfinished value. */
   get unfinished(): number {
     return this.#partBytes
@@ -47,6 +50,21 @@ export class Splitter {
 
   /** Takes the next bytes; tells the values in them. Runs over every byte once. */
   take(bytes: Buffer): void {
+    this.#cut(bytes, false)
+  }
+
+  /** The listener is ready again. */
+  goOn(): void {
+    if (this.#rest !== undefined) this.#cut(nothing, false)
+  }
+
+  /** No more comes: what waits is told, whether the listener is ready or not. */
+  finish(): void {
+    if (this.#rest !== undefined) this.#cut(nothing, true)
+    this.end()
+  }
+
+  #cut(bytes: Buffer, all: boolean): void {
     const chunk = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes])
     this.#rest = undefined
     let start = 0
@@ -56,9 +74,9 @@ export class Splitter {
       const ending = this.#found
       if (ending === undefined) continue
       this.#found = undefined
-      this.#finish(chunk, start, at, ending)
+      this.#tell(chunk, start, at, ending)
       start = at
-      if (start < chunk.length && this.#listener.ready?.() === false) {
+      if (!all && start < chunk.length && this.#listener.ready?.() === false) {
         this.#rest = chunk.subarray(start)
         return
       }
@@ -66,12 +84,7 @@ export class Splitter {
     if (this.#ended || start === chunk.length) return
     this.#parts.push(start === 0 ? chunk : chunk.subarray(start))
     this.#partBytes += chunk.length - start
-    if (this.#partBytes > this.#bytesMax + crab.length) this.#refuse()
-  }
-
-  /** The listener is ready again. */
-  goOn(): void {
-    if (this.#rest !== undefined) this.take(nothing)
+    if (this.#partBytes > this.#bytesMax + crab.length) this.#refuse(undefined)
   }
 
   /** Takes nothing more. */
@@ -129,7 +142,8 @@ export class Splitter {
     return chunk.length
   }
 
-  #finish(chunk: Buffer, start: number, end: number, ending: Ending): void {
+  #tell(chunk: Buffer, start: number, end: number, ending: Ending): void {
+    this.finished++
     this.#inString = false
     this.#escaped = false
     this.#matched = 0
@@ -140,12 +154,18 @@ export class Splitter {
       this.#parts = []
       this.#partBytes = 0
     }
-    if (value.length - tail > this.#bytesMax) return this.#refuse()
-    if (value.length > tail) this.#listener.value(value.subarray(0, value.length - tail), ending)
+    if (value.length - tail > this.#bytesMax) return this.#refuse(ending)
+    const bare = value.subarray(0, value.length - tail)
+    if (!isBlank(bare)) this.#listener.value(bare, ending)
   }
 
-  #refuse(): void {
+  #refuse(ending: Ending | undefined): void {
     this.end()
-    this.#listener.tooLarge()
+    this.#listener.tooLarge(ending)
   }
+}
+
+/** Nothing but what JSON has for white space: between CR and LF, after a 🦀, of an empty line. */
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x0d || byte === 0x09)
 }

@@ -7,6 +7,7 @@ import { takenBy } from './socket-taken.ts'
 import { tcpFramings } from './tcp-framing.ts'
 
 export class TcpWire implements Wire {
+  readonly transport = 'tcp'
   /** Of the value that came last: what is not an answer is ended like it. */
   framing: LineFraming = tcpFramings['\n']
   readonly remoteAddress: string

@@ -5,11 +5,12 @@ import { chmodSync, readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { NitkaError, toNitkaError } from '@nitka/protocol'
-import type { Admission } from '../sessions/admission.ts'
+import type { Admission, Admitted } from '../sessions/admission.ts'
 import type { LineDialect, LineEndpoint } from '../sessions/dialect.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Wire } from '../sessions/wire.ts'
 import { type Clock, sleep, type Timer } from '../world.ts'
+import { boundLastBytes } from './last-bytes.ts'
 import { tcpFramings } from './tcp-framing.ts'
 import { type Ending, Splitter } from './tcp-splitter.ts'
 import { TcpWire } from './tcp-wire.ts'
@@ -20,7 +21,9 @@ export interface TcpDoorOptions {
   readonly admission: Admission
   /** Largest value, bytes. */
   readonly valueBytesMax: number
-  /** How long an unfinished value may take, 0: for ever. */
+  /** Sockets in all, 0: no limit. */
+  readonly socketsMax: number
+  /** How long an unfinished value, or a handshake of TLS, may take, 0: for ever. */
   readonly unfinishedMs: number
   /** Idle time after which the kernel asks whether the peer is there, 0: never. */
   readonly keepAliveMs: number
@@ -28,7 +31,7 @@ export interface TcpDoorOptions {
   readonly goodbyeMs: number
   /** Files of a certificate and its key: TLS. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
-  readonly newSession: (birth: { user: string | undefined; device: string; wire: Wire }) => Session
+  readonly newSession: (birth: Admitted & { readonly wire: Wire }) => Session
   readonly onMessage: (bytes: number) => void
   readonly onError: (error: unknown, where: string) => void
 }
@@ -37,7 +40,7 @@ export class TcpDoor {
   readonly #options: TcpDoorOptions
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  readonly #unfinished = new Map<Splitter, { since: number | undefined; readonly late: () => void }>()
+  readonly #unfinished = new Set<Unfinished>()
   readonly #timer: Timer
 
   /** @throws NitkaError `invalid` the certificate cannot be read */
@@ -47,12 +50,19 @@ export class TcpDoor {
     const take = (socket: Socket): void => this.#take(socket)
     // Who has said everything may still read the answers: `nc` does so.
     const half = { allowHalfOpen: true }
-    this.#server = tls === undefined ? createServer(half, take) : createTlsServer({ ...half, ...readTls(tls) }, take)
+    const shake = options.unfinishedMs === 0 ? {} : { handshakeTimeout: options.unfinishedMs }
+    this.#server =
+      tls === undefined ? createServer(half, take) : createTlsServer({ ...half, ...shake, ...readTls(tls) }, take)
+    if (options.socketsMax !== 0) this.#server.maxConnections = options.socketsMax
+    this.#server.on('drop', () => options.admission.registry.refused++)
+    // A handshake that takes too long, or is none, is only told of.
+    this.#server.on('tlsClientError', (_error, socket: Socket) => socket.destroy())
     this.#timer = options.clock.every(1_000, () => this.#sweep())
   }
 
   /** Takes connections from now on, on a port, or on a Unix socket when `host` is a path. */
-  async listen(host: string, port: number): Promise<void> {
+  async listen(at: { readonly host: string; readonly port: number; readonly sharePort: boolean }): Promise<void> {
+    const { host, port, sharePort } = at
     const server = this.#server
     const hints: Readonly<Record<string, string>> = {
       EADDRINUSE: `${host.includes('/') ? host : `port ${port} on ${host}`} is in use; stop what uses it, or choose another with --socket-port or --socket-host`,
@@ -66,7 +76,7 @@ export class TcpDoor {
         reject(hint === undefined ? error : new NitkaError('invalid', hint, { cause: error }))
       })
       if (host.includes('/')) server.listen(host, resolve)
-      else server.listen(port, host, resolve)
+      else server.listen({ host, port, reusePort: sharePort }, resolve)
     })
     // Whoever may use the folder is the owner's choice, not everybody's.
     if (host.includes('/')) chmodSync(host, 0o600)
@@ -105,14 +115,23 @@ export class TcpDoor {
     const { admission, endpoint, newSession, keepAliveMs } = this.#options
     admission.knock()
     const address = socket.remoteAddress ?? ''
-    const asked = { params: {}, query: new URLSearchParams(), rpc: false }
-    const who = await admission.admit({ endpoint, asked, authorization: undefined, protocols: [], address })
+    // Any value may be a call of the rpc dialect.
+    const asked = { params: {}, query: new URLSearchParams(), rpc: true }
+    const admitted = await admission.admit({
+      endpoint,
+      asked,
+      path: '',
+      authorization: undefined,
+      protocols: [],
+      address,
+    })
     if (socket.destroyed) return
     socket.setNoDelay(true)
     if (keepAliveMs > 0) socket.setKeepAlive(true, keepAliveMs)
     const wire = new TcpWire(socket)
-    const session = newSession({ ...who, wire })
+    const session = newSession({ ...admitted, wire })
     admission.registry.add(session)
+    session.onClose(() => this.#bound(socket))
     this.#sockets.add(socket)
     const dialect = endpoint.open(session)
     session.speak(dialect)
@@ -128,29 +147,37 @@ export class TcpDoor {
       session.intake.count()
       dialect.receiveLine(bytes, wire.framing)
     }
-    const tooLarge = (): void => {
+    const tooLarge = (ending: Ending | undefined): void => {
+      if (ending !== undefined) wire.framing = tcpFramings[ending]
       const error = new NitkaError('too-large', `a value may have at most ${valueBytesMax} bytes`)
       dialect.refuseLine(error, wire.framing)
       session.close('tooLarge')
-      this.#bound(socket)
     }
     const splitter = new Splitter(valueBytesMax, { value, tooLarge, ready: () => !wire.paused })
-    wire.onResume = () => splitter.goOn()
     const late = (): void => {
+      // What we do not read cannot come.
+      if (wire.paused) return
+      this.#unfinished.delete(unfinished)
       dialect.refuseLine(new NitkaError('timeout', 'a value was begun and not ended in time'), wire.framing)
       session.close('policy')
-      this.#bound(socket)
     }
-    const state: { since: number | undefined; readonly late: () => void } = { since: undefined, late }
-    this.#unfinished.set(splitter, state)
+    const unfinished = new Unfinished(splitter, clock, late)
+    this.#unfinished.add(unfinished)
+    wire.onResume = () => {
+      splitter.goOn()
+      unfinished.since = Number.POSITIVE_INFINITY
+      unfinished.look()
+    }
+    session.onClose(() => splitter.end())
     let clean = false
     socket.on('data', (chunk: Buffer) => {
       splitter.take(chunk)
-      state.since = splitter.unfinished === 0 ? undefined : (state.since ?? clock.monotonic())
+      unfinished.look()
     })
     socket.on('end', () => {
       clean = true
-      splitter.end()
+      // What it said before counts, also where reading it was held back.
+      splitter.finish()
       if (session.ended !== undefined) return
       session.endedClean = true
       dialect.leaving()
@@ -158,26 +185,50 @@ export class TcpDoor {
     })
     socket.on('close', (failed: boolean) => {
       splitter.end()
-      this.#unfinished.delete(splitter)
+      this.#unfinished.delete(unfinished)
       this.#sockets.delete(socket)
       session.gone(clean && !failed)
     })
     socket.resume()
   }
 
-  /** A peer that does not close after us is cut off. */
+  /** A peer that reads nothing more, or does not close after us, is cut off. */
   #bound(socket: Socket): void {
-    const timer = this.#options.clock.after(this.#options.goodbyeMs, () => socket.destroy())
-    socket.once('close', () => timer.cancel())
+    const { clock, goodbyeMs } = this.#options
+    boundLastBytes(socket, socket, clock, goodbyeMs)
   }
 
   #sweep(): void {
     const { clock, unfinishedMs } = this.#options
     if (unfinishedMs === 0) return
     const now = clock.monotonic()
-    for (const { since, late } of [...this.#unfinished.values()]) {
-      if (since !== undefined && now - since >= unfinishedMs) late()
-    }
+    for (const { since, late } of [...this.#unfinished]) if (now - since >= unfinishedMs) late()
+  }
+}
+
+/** How long the value that is coming in on a connection has been on its way. */
+class Unfinished {
+  /** When it began, monotonic; infinite while none does. */
+  since = Number.POSITIVE_INFINITY
+  /** What to do when it takes too long. */
+  readonly late: () => void
+  readonly #splitter: Splitter
+  readonly #clock: Clock
+  #finished = 0
+
+  constructor(splitter: Splitter, clock: Clock, late: () => void) {
+    this.#splitter = splitter
+    this.#clock = clock
+    this.late = late
+  }
+
+  /** More has come: it may be another value by now. */
+  look(): void {
+    const { unfinished, finished } = this.#splitter
+    if (unfinished === 0) this.since = Number.POSITIVE_INFINITY
+    else if (finished !== this.#finished || this.since === Number.POSITIVE_INFINITY)
+      this.since = this.#clock.monotonic()
+    this.#finished = finished
   }
 }
 

@@ -9,6 +9,7 @@ import { takenBy } from './socket-taken.ts'
 import { webSocketFraming } from './websocket-framing.ts'
 
 export class WebSocketWire implements Wire {
+  readonly transport = 'websocket'
   readonly framing = webSocketFraming
   readonly remoteAddress: string
   onDrain: (() => void) | undefined

@@ -4,15 +4,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { errors, NitkaError, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
+import { NitkaError, plainSubprotocol, rpcSubprotocol, toNitkaError } from '@nitka/protocol'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
-import type { Admission } from '../sessions/admission.ts'
+import type { Admission, Admitted } from '../sessions/admission.ts'
 import type { Dialect, Endpoint, EndpointRequest } from '../sessions/dialect.ts'
+import { controls } from '../sessions/intake.ts'
 import type { OriginGuard } from '../sessions/origin.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Wire } from '../sessions/wire.ts'
 import { type Clock, sleep } from '../world.ts'
-import { problemOf } from './http/problem.ts'
+import { refuseSocket } from './http/problem.ts'
 import { matchPath } from './path.ts'
 import { WebSocketWire } from './websocket-wire.ts'
 
@@ -25,7 +26,7 @@ export interface WebSocketDoorOptions {
   readonly frameBytesMax: number
   /** How long a peer has to answer a goodbye before its socket is destroyed. */
   readonly goodbyeMs: number
-  readonly newSession: (birth: { user: string | undefined; device: string; wire: Wire }) => Session
+  readonly newSession: (birth: Admitted & { readonly wire: Wire }) => Session
   readonly onMessage: (bytes: number) => void
   readonly onError: (error: unknown, where: string) => void
 }
@@ -46,11 +47,22 @@ export class WebSocketDoor {
       perMessageDeflate: false,
       maxPayload: options.frameBytesMax,
       // Known to the library, not yet to its types.
-      ...{ closeTimeout: options.goodbyeMs },
+      // Who sends more pings at once than that, or reads no answer to so many, is cut off.
+      ...{ closeTimeout: options.goodbyeMs, maxPendingAutoPongs: 2 * controls.burst },
       maxFragments: 32,
       maxBufferedChunks: 1_024,
-      handleProtocols: (protocols) => (protocols.has(rpcSubprotocol) ? rpcSubprotocol : false),
+      // None that is a token, and none that nobody here speaks.
+      handleProtocols: (protocols) => [rpcSubprotocol, plainSubprotocol].find((name) => protocols.has(name)) ?? false,
     })
+    this.#server.on('wsClientError', (error, socket) => {
+      const headers = { 'Sec-WebSocket-Version': '13, 8' }
+      refuseSocket(socket as Socket, new NitkaError('invalid', error.message), { headers })
+    })
+  }
+
+  /** Whether upgrades are taken on this path. */
+  serves(path: string): boolean {
+    return matchPath(this.#options.endpoints, path) !== undefined
   }
 
   /** The listener for the HTTP server's `upgrade` event. */
@@ -64,7 +76,7 @@ export class WebSocketDoor {
       .catch((thrown: unknown) => {
         const error = toNitkaError(thrown)
         if (error.code === 'internal') onError(thrown, 'upgrade')
-        refuse(socket, error)
+        refuseSocket(socket, error)
       })
       .finally(() => late.cancel())
   }
@@ -78,7 +90,7 @@ export class WebSocketDoor {
 
   async #take(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const { endpoints, guard, admission } = this.#options
-    guard.check(request.headers.host, request.headers.origin)
+    guard.check(request.headers.host, request.headers.origin, socket.localAddress)
     admission.knock()
     const url = parseTarget(request.url)
     const found = matchPath(endpoints, url.pathname)
@@ -88,28 +100,26 @@ export class WebSocketDoor {
     const asked: EndpointRequest = { params, query: url.searchParams, rpc: protocols.includes(rpcSubprotocol) }
     const { authorization } = request.headers
     const address = socket.remoteAddress ?? ''
-    const who = await admission.admit({ endpoint, asked, authorization, protocols, address })
+    const admitted = await admission.admit({ endpoint, asked, path: url.pathname, authorization, protocols, address })
     if (socket.destroyed) return
-    this.#server.handleUpgrade(request, socket, head, (ws) => this.#open(ws, socket, endpoint, asked, who))
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#open(ws, socket, endpoint, asked, admitted))
   }
 
-  #open(
-    ws: WebSocket,
-    socket: Socket,
-    endpoint: Endpoint,
-    asked: EndpointRequest,
-    who: { user: string | undefined; device: string },
-  ): void {
+  #open(ws: WebSocket, socket: Socket, endpoint: Endpoint, asked: EndpointRequest, admitted: Admitted): void {
     ws.on('error', ignore)
     socket.setNoDelay(true)
     const { newSession, admission, onMessage } = this.#options
-    const session = newSession({ ...who, wire: new WebSocketWire(ws, socket) })
+    const session = newSession({ ...admitted, wire: new WebSocketWire(ws, socket) })
     admission.registry.add(session)
     this.#sockets.add(ws)
     ws.on('close', (code: number) => {
       this.#sockets.delete(ws)
-      session.gone(code === 1000 || code === 1001)
+      // 1005: a goodbye without a code, which is what `close()` sends.
+      session.gone(code === 1000 || code === 1001 || code === 1005)
     })
+    const control = (): void => session.intake.countControl()
+    ws.on('ping', control)
+    ws.on('pong', control)
     const dialect = this.#speak(session, endpoint, asked)
     if (dialect === undefined) return
     ws.on('message', (data: RawData, isBinary: boolean) => {
@@ -146,19 +156,4 @@ function parseTarget(target: string | undefined): URL {
   const url = URL.canParse(target, 'http://host') ? new URL(target, 'http://host') : undefined
   if (url === undefined) throw new NitkaError('invalid', 'the URL cannot be parsed')
   return url
-}
-
-/** Answers the upgrade with a problem document, and closes. */
-function refuse(socket: Socket, error: NitkaError): void {
-  if (socket.destroyed) return
-  const body = JSON.stringify(problemOf(error))
-  const lines = [
-    `HTTP/1.1 ${errors[error.code].http} ${error.code}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ]
-  if (errors[error.code].retry === 'later') lines.push('Retry-After: 1')
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
-  socket.on('finish', () => socket.destroySoon())
 }

@@ -85,7 +85,7 @@ export class PlainDirect implements Dialect {
     }
     const clientId = value.id === undefined ? undefined : clientMessageId(value.id, 'id')
     // Nothing may be awaited before the send when no rule asks for it: what is sent first is stored first.
-    const permit = this.#permits.demand(from, 'direct.send', String(value.toUser))
+    const permit = this.#permits.demand(this.#session.who, 'direct.send', String(value.toUser))
     if (permit !== undefined) await permit
     const { fromUser, toUser, message } = value
     await this.#direct.sendUser({ fromUser: fromUser as UserId, toUser: toUser as UserId, message }, clientId)

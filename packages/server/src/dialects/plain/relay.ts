@@ -21,7 +21,7 @@ export function relayEndpoints(relay: Relay, authorize: Authorize, payloadBytesM
     identity: 'optional',
     async admit(caller, { params }) {
       const channel = plainName(params.channel ?? defaultChannel, 'channel')
-      await demand(authorize, caller.user ?? '', 'relay.join', channel)
+      await demand(authorize, caller.who, 'relay.join', channel)
     },
     open: (session, { params }) => new PlainRelay(session, relay, params.channel ?? defaultChannel, payloadBytesMax),
   })

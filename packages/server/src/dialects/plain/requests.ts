@@ -1,16 +1,16 @@
 // Requests in their plain dialect: `{"type","queryIndex","payload"}` is answered with `{"type","queryIndex","resultJob"}`, in
 // whatever order answers come. What cannot be read is answered as `errMsgFromClient`, what fails as `{"err"}`.
 
-import { isObject, type NitkaError, toNitkaError } from '@nitka/protocol'
+import { isObject, NitkaError, toNitkaError } from '@nitka/protocol'
+import { plainAnswer } from '../../pools/answers.ts'
 import { type PoolCall, poolCalls } from '../../pools/calls.ts'
-import type { Outcome } from '../../requests/request.ts'
-import type { Asked } from '../../requests/requests.ts'
+import type { Asked, Outcome } from '../../requests/request.ts'
+import { resultJson } from '../../requests/result.ts'
 import { type Action, Permits } from '../../sessions/auth.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { LineFraming } from '../../sessions/wire.ts'
 import type { RpcServices } from '../rpc/context.ts'
 import { LineReplies } from './line-replies.ts'
-import { resultText } from './result-text.ts'
 
 export class PlainRequests {
   readonly #session: Session
@@ -38,13 +38,15 @@ export class PlainRequests {
     if (queryIndex === undefined) return this.#misread(0, 'queryIndex is missing', framing)
     if (index === undefined) return this.#misread(0, 'queryIndex must be a number or a string', framing)
     const { intake } = this.#session
-    intake.begin(bytes)
+    const { crowded } = intake
+    intake.begin(bytes, type.startsWith('pool.'))
     const reply = (outcome: Outcome): void => {
       intake.end(bytes)
       if (this.#session.ended !== undefined) return
       const head = `{"type":${JSON.stringify(type)},"queryIndex":${JSON.stringify(index)}`
       this.#replies.add(`${head},"resultJob":${resultText(outcome)}}`, framing)
     }
+    if (crowded) return reply({ error: new NitkaError('overloaded', 'too many requests are under way') })
     if (type === 'ping') return reply({ result: { pong: typeof payload === 'number' ? payload : ++this.#pings } })
     if (type.startsWith('pool.') && Object.hasOwn(poolCalls, `pools.${type.slice(5)}`)) {
       const call = poolCalls[`pools.${type.slice(5)}` as keyof typeof poolCalls]
@@ -98,7 +100,7 @@ export class PlainRequests {
     try {
       const params = call.check(payload)
       this.#permitted(call.action, params.pool ?? '', reply, () => {
-        this.#run(call, params).then((result) => reply({ result }), refuse)
+        this.#run(call, params).then((result) => reply({ result: plainAnswer(result) }), refuse)
       })
     } catch (thrown) {
       refuse(thrown)
@@ -111,7 +113,8 @@ export class PlainRequests {
 
   #permitted(action: Action, target: string, reply: (outcome: Outcome) => void, go: () => void): void {
     try {
-      const waiting = this.#permits.demand(this.#session.user, action, target)
+      if (!this.#session.known) throw new NitkaError('unauthenticated', 'call session.hello with a token first')
+      const waiting = this.#permits.demand(this.#session.who, action, target)
       if (waiting === undefined) return go()
       waiting.then(go, (thrown: unknown) => reply({ error: toNitkaError(thrown) }))
     } catch (thrown) {
@@ -126,5 +129,15 @@ export class PlainRequests {
   #misread(queryIndex: string | number, err: string, framing: LineFraming): void {
     if (this.#session.ended !== undefined) return
     this.#replies.add(JSON.stringify({ type: 'errMsgFromClient', queryIndex, resultJob: { err } }), framing)
+  }
+}
+
+/** Runs once per request. */
+function resultText(outcome: Outcome): string {
+  if ('error' in outcome) return JSON.stringify({ err: outcome.error.message })
+  try {
+    return resultJson(outcome.result)
+  } catch (error) {
+    return JSON.stringify({ err: (error as Error).message })
   }
 }

@@ -5,6 +5,7 @@ import type { LogMessage } from '../../log/feed.ts'
 import type { RoomJoined } from '../../rooms/guest.ts'
 import { entryText } from '../../rooms/messages.ts'
 import type { Rooms } from '../../rooms/rooms.ts'
+import { type Authorize, demand } from '../../sessions/auth.ts'
 import type { Dialect, Endpoint, EndpointRequest } from '../../sessions/dialect.ts'
 import type { Session } from '../../sessions/session.ts'
 import { textEncoder } from '../encoders.ts'
@@ -14,13 +15,14 @@ import { Replies } from './replies.ts'
 const plainRoomEncoder = textEncoder<LogMessage>(({ log, entry }) => entryText(log.id, entry))
 
 /** `/rooms/:room/ws`, optionally `?since=<offset>`. */
-export function roomEndpoint(rooms: Rooms, onInternal: (error: unknown) => void): Endpoint {
+export function roomEndpoint(rooms: Rooms, authorize: Authorize, onInternal: (error: unknown) => void): Endpoint {
   return {
     path: '/rooms/:room/ws',
     identity: 'required',
     async admit(caller, request) {
       sinceOf(request)
-      await rooms.admit(caller.user ?? '', request.params.room ?? '')
+      await demand(authorize, caller.who, 'rooms.join', request.params.room ?? '')
+      await rooms.admit(caller.who.user, request.params.room ?? '')
     },
     open: (session, request) => new PlainRoom(session, rooms, request, onInternal),
   }
@@ -61,9 +63,11 @@ class PlainRoom implements Dialect {
       const sender = this.#session.user
       const sent = await this.#rooms.send(sender, this.#room, value.message, clientId as string | undefined)
       if (!sent.repeated) return ''
-      // Nobody hears it a second time, but whoever repeats wants to know that it is stored.
+      // Nobody hears it a second time, but whoever repeats wants to know that it is stored; unless it is still to come.
       const { id, time, offsets } = sent
-      const entry = { id, time, sender, offset: offsets[0] ?? 0, body: JSON.stringify(value.message) }
+      const [offset = 0] = offsets
+      if (this.#joined !== undefined && offset > this.#joined.subscription.position) return ''
+      const entry = { id, time, sender, offset, body: JSON.stringify(value.message) }
       return entryText(this.#room, { ...entry, clientId: String(clientId) })
     })
   }
@@ -83,7 +87,7 @@ class PlainRoom implements Dialect {
   }
 
   closed(): void {
-    this.#joined?.close()
+    this.#joined?.close(this.#session.lost)
   }
 
   async #join(since: Position | undefined, failed: (error: unknown) => void): Promise<void> {
@@ -92,7 +96,7 @@ class PlainRoom implements Dialect {
     const removed = (): void => session.close('policy', 'you are no member of this room any more')
     const guest = { user: session.user, recipient: session, entries: encoder, removed, failed }
     const joined = await this.#rooms.join(this.#room, since, guest)
-    if (session.ended !== undefined) return joined.close()
+    if (session.ended !== undefined) return joined.close(session.lost)
     this.#joined = joined
     const log = { kind: 'room', id: this.#room } as const
     session.deliver(encoder.encode(joined.entries.map((entry) => ({ log, entry }))).bytes)

@@ -8,7 +8,8 @@ import { demand } from '../../sessions/auth.ts'
 import type { EndpointRequest, Speaker, StreamEndpoint } from '../../sessions/dialect.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { Ended, Lease } from '../../tasks/task-store.ts'
-import type { Tasks, Work } from '../../tasks/tasks.ts'
+import type { Tasks } from '../../tasks/tasks.ts'
+import type { Work } from '../../tasks/views.ts'
 import { workerName } from '../worker-name.ts'
 
 const batchMax = limits.tasksMax
@@ -22,7 +23,7 @@ export function taskEndpoint(tasks: Tasks, authorize: Authorize): StreamEndpoint
     doc: 'A stream of tasks for a worker: batches of up to `batchsize`, the next when the last one is settled',
     async admit(caller, request) {
       const { queue } = wishOf(request)
-      await demand(authorize, caller.user ?? '', 'tasks.work', queue)
+      await demand(authorize, caller.who, 'tasks.work', queue)
     },
     open: (session, request) => new PlainTask(session, tasks, wishOf(request)),
   }

@@ -3,8 +3,8 @@
 import type { CallName } from '@nitka/protocol/schemas'
 import type { Direct, DirectJoined } from '../../direct/direct.ts'
 import type { LogStore, MissingRange } from '../../log/log-store.ts'
-import type { Bookings } from '../../pools/bookings.ts'
-import type { Pools } from '../../pools/pools.ts'
+import type { BookingService } from '../../pools/booking-service.ts'
+import type { PoolService } from '../../pools/pool-service.ts'
 import type { Relay, RelayMember } from '../../relay/relay.ts'
 import type { Requests } from '../../requests/requests.ts'
 import type { RoomJoined } from '../../rooms/guest.ts'
@@ -12,7 +12,8 @@ import type { Rooms } from '../../rooms/rooms.ts'
 import type { Authenticator, Authorize, Permits } from '../../sessions/auth.ts'
 import type { Registry } from '../../sessions/registry.ts'
 import type { Session } from '../../sessions/session.ts'
-import type { Tasks, Work } from '../../tasks/tasks.ts'
+import type { Tasks } from '../../tasks/tasks.ts'
+import type { Work } from '../../tasks/views.ts'
 import type { OwnRequests } from './own-requests.ts'
 
 export interface RpcServices {
@@ -21,8 +22,8 @@ export interface RpcServices {
   readonly rooms: Rooms
   readonly tasks: Tasks
   readonly requests: Requests
-  readonly pools: Pools
-  readonly bookings: Bookings
+  readonly pools: PoolService
+  readonly bookings: BookingService
   readonly store: LogStore
   readonly registry: Registry
   readonly authenticator: Authenticator
@@ -31,7 +32,6 @@ export interface RpcServices {
   readonly durability: string
   readonly limits: { readonly subscriptionsMax: number; readonly payloadBytesMax: number; readonly pingMs: number }
   readonly now: () => number
-  readonly monotonic: () => number
   readonly onInternal: (error: unknown, where: string) => void
 }
 

@@ -1,6 +1,6 @@
 // direct.*
 
-import type { Position, UserId } from '@nitka/protocol'
+import { NitkaError, type Position, type UserId } from '@nitka/protocol'
 import type { HistoryQuery } from '../../direct/direct.ts'
 import { messageText } from '../../direct/messages.ts'
 import type { MissingRange } from '../../log/log-store.ts'
@@ -15,13 +15,16 @@ export const directCalls: Handlers<'direct'> = {
     params: { to: UserId; message: unknown; clientId?: string },
   ) {
     const { to, message, clientId } = params
-    const permit = permits.demand(session.user, 'direct.send', String(to))
+    const permit = permits.demand(session.who, 'direct.send', String(to))
     if (permit !== undefined) await permit
     const sent = await services.direct.sendUser({ fromUser: session.user, toUser: to, message }, clientId)
     return { ...sent, time: new Date(sent.time).toISOString() }
   },
 
-  async 'direct.resume'(context: RpcContext, { since }: { since?: Position }) {
+  async 'direct.resume'(context: RpcContext, { since, pending = false }: { since?: Position; pending?: boolean }) {
+    if (pending && since !== undefined) {
+      throw new NitkaError('invalid', 'since and pending exclude each other', { field: 'pending' })
+    }
     const { session, services } = context
     const receiver = {
       recipient: session,
@@ -29,12 +32,13 @@ export const directCalls: Handlers<'direct'> = {
       failed: context.failed,
       missing: (ranges: readonly MissingRange[]) => context.missing(`user:${session.user}`, ranges),
     }
-    const joined = await services.direct.join(session.user, session.device, since, receiver)
+    const joined = await services.direct.join(session.user, session.device, pending ? 'pending' : since, receiver)
     context.direct?.close()
     context.direct = joined
     if (session.ended !== undefined) joined.close()
     const messages = joined.entries.map(messageText).join(',')
-    const marker = `"read":${joined.read},"unread":${joined.unread}`
+    const from = joined.from === undefined ? '' : `"from":${joined.from},`
+    const marker = `${from}"read":${joined.read},"unread":${joined.unread}`
     const upTo = joined.entries.at(-1)?.offset
     return new Answer(new RawJson(`{${recoveryText(joined)},${marker},"messages":[${messages}]}`), () => {
       if (upTo !== undefined) session.deliver(new Uint8Array(0), () => joined.took(upTo))

@@ -1,8 +1,8 @@
 // What one connection asks, and what it answers for others.
 
 import { NitkaError } from '@nitka/protocol'
-import type { RequestContext } from '../../requests/request.ts'
-import type { Asked, Requests } from '../../requests/requests.ts'
+import type { Asked, RequestContext } from '../../requests/request.ts'
+import type { Requests } from '../../requests/requests.ts'
 import type { Session } from '../../sessions/session.ts'
 import { notification } from './encoders.ts'
 
@@ -49,8 +49,9 @@ export class OwnRequests {
       new Promise((resolve, reject) => {
         const id = ++this.#ids
         this.#remote.set(id, { type, resolve, reject })
+        this.#session.intake.owe(1)
         context.signal.addEventListener('abort', () => {
-          this.#remote.delete(id)
+          if (this.#remote.delete(id)) this.#session.intake.owe(-1)
           this.#session.reply(notification('requests.cancel', JSON.stringify({ id, type })))
         })
         this.#session.reply(notification('requests.execute', JSON.stringify({ id, type, payload, user: context.user })))
@@ -68,6 +69,7 @@ export class OwnRequests {
     const remote = this.#remote.get(id)
     if (remote === undefined) return false
     this.#remote.delete(id)
+    this.#session.intake.owe(-1)
     if (outcome.error === undefined) remote.resolve(outcome.result ?? null)
     else remote.reject(new NitkaError('failed', outcome.error))
     return true

@@ -8,7 +8,7 @@ export const rpcPoolCalls = Object.fromEntries(
   Object.entries(poolCalls).map(([name, { action, run }]): [string, Handler] => [
     name,
     async ({ session, services, permits }: RpcContext, params: { readonly pool?: string }) => {
-      await permits.demand(session.user, action, params.pool ?? '')
+      await permits.demand(session.who, action, params.pool ?? '')
       return run(services, { user: session.user, owner: session }, params as never)
     },
   ]),

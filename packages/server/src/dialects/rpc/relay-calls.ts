@@ -9,7 +9,7 @@ import { demandSubscription } from './subscriptions.ts'
 export const relayCalls: Handlers<'relay'> = {
   async 'relay.join'(context: RpcContext, { channel }: { channel: string }) {
     const { session, services, relays, permits } = context
-    await permits.demand(session.user, 'relay.join', channel)
+    await permits.demand(session.who, 'relay.join', channel)
     if (relays.has(channel) || session.ended !== undefined) return { channel }
     demandSubscription(context)
     relays.set(channel, services.relay.join(channel, session, rpcRelayEncoder(session.wire.framing)))

@@ -1,15 +1,16 @@
 // requests.*
 
-import type { Handlers, RpcContext } from './context.ts'
+import { resultJson } from '../../requests/result.ts'
+import { type Handlers, RawJson, type RpcContext } from './context.ts'
 
 export const requestCalls: Handlers<'requests'> = {
   async 'requests.call'(context: RpcContext, { type, payload }: { type: string; payload?: unknown }) {
-    await context.permits.demand(context.session.user, 'requests.call', type)
-    return { result: (await context.asking.ask(type, payload)) ?? null }
+    await context.permits.demand(context.session.who, 'requests.call', type)
+    return new RawJson(`{"result":${resultJson(await context.asking.ask(type, payload))}}`)
   },
 
   async 'requests.execute'(context: RpcContext, { type, concurrency = 1 }: { type: string; concurrency?: number }) {
-    await context.permits.demand(context.session.user, 'requests.execute', type)
+    await context.permits.demand(context.session.who, 'requests.execute', type)
     if (context.session.ended === undefined) context.asking.execute(type, concurrency)
     return { type }
   },
@@ -24,7 +25,7 @@ export const requestCalls: Handlers<'requests'> = {
   },
 
   async 'requests.queue'({ session, services, permits }: RpcContext) {
-    await permits.demand(session.user, 'requests.read', '')
+    await permits.demand(session.who, 'requests.read', '')
     return { queue: services.requests.types() }
   },
 }

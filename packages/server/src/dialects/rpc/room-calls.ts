@@ -26,8 +26,8 @@ export const roomCalls: Handlers<'rooms'> = {
     { session, services, permits }: RpcContext,
     wish: { name: string; open?: boolean; id?: string },
   ) {
-    await permits.demand(session.user, 'rooms.create', wish.id ?? '')
-    return roomAnswer(await services.rooms.create(session.user, wish))
+    await permits.demand(session.who, 'rooms.create', wish.id ?? '')
+    return roomAnswer(await services.rooms.createAsked(session.user, wish))
   },
 
   async 'rooms.list'({ session, services }: RpcContext, { after, limit = 50 }: NamePageParams) {
@@ -85,7 +85,8 @@ export const roomCalls: Handlers<'rooms'> = {
     return { members: list, next: list.length < limit ? null : (list.at(-1)?.user ?? null) }
   },
 
-  async 'rooms.add'({ session, services }: RpcContext, { room, user }: { room: string; user: string }) {
+  async 'rooms.add'({ session, services, permits }: RpcContext, { room, user }: { room: string; user: string }) {
+    await permits.demand(session.who, 'rooms.join', room)
     return { added: await services.rooms.addMember(session.user, room, user) }
   },
 
@@ -101,7 +102,7 @@ export const roomCalls: Handlers<'rooms'> = {
 async function join(context: RpcContext, mine: Joining, since: Position | undefined): Promise<Answer> {
   const { session, services, rooms, permits } = context
   const { room } = mine
-  await permits.demand(session.user, 'rooms.join', room)
+  await permits.demand(session.who, 'rooms.join', room)
   const { framing } = session.wire
   const joined = await services.rooms.join(room, since, {
     user: session.user,
@@ -117,7 +118,7 @@ async function join(context: RpcContext, mine: Joining, since: Position | undefi
   })
   try {
     const members = await services.rooms.members(session.user, room)
-    if (mine.left || session.ended !== undefined) joined.close()
+    if (mine.left || session.ended !== undefined) joined.close(!mine.left && session.lost)
     else {
       rooms.get(room)?.close()
       rooms.set(room, joined)

@@ -1,7 +1,7 @@
 // The rpc dialect: JSON-RPC 2.0, one value a message. Owns the envelope, the checks and the answers; the calls are in
 // the files beside.
 
-import { errors, isObject, NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
+import { errors, isObject, limits, NitkaError, parseJson, toNitkaError } from '@nitka/protocol'
 import { type CallName, type Check, calls, compileCheck } from '@nitka/protocol/schemas'
 import { Permits } from '../../sessions/auth.ts'
 import type { Dialect } from '../../sessions/dialect.ts'
@@ -28,13 +28,27 @@ const handlers: Readonly<Record<CallName, Handler>> = {
   ...rpcPoolCalls,
 }
 
-const methods = new Map<
-  string,
-  { readonly check: Check<(typeof calls)[CallName]['params']>; readonly handle: Handler }
->(
+interface Method {
+  readonly check: Check<(typeof calls)[CallName]['params']>
+  readonly handle: Handler
+  /** Whether it may have something stored. */
+  readonly stores: boolean
+  readonly joins: boolean
+}
+
+/** Calls of which nothing is kept. */
+const passing = /^(session|relay|requests)\./
+
+/** Calls that begin something that goes on, and are counted as such. */
+const joining: ReadonlySet<CallName> = new Set(['rooms.join', 'relay.join', 'direct.resume', 'tasks.work'])
+
+const methods = new Map<string, Method>(
   (Object.keys(calls) as CallName[]).map((name) => [
     name,
-    { check: compileCheck(calls[name].params), handle: handlers[name] },
+    {
+      ...{ check: compileCheck(calls[name].params), handle: handlers[name] },
+      ...{ stores: !passing.test(name), joins: joining.has(name) },
+    },
   ]),
 )
 
@@ -87,9 +101,9 @@ export class Rpc implements Dialect {
     if (isHeartbeat(text)) return this.#session.reply('heartbeat')
     let value: unknown
     try {
-      value = parseJson(text.toString())
+      value = parseJson(text.toString(), limits.listKeys)
     } catch (error) {
-      return this.#fail(null, parseError, toNitkaError(error))
+      return this.#fail(idIn(text) ?? null, parseError, toNitkaError(error))
     }
     this.receiveValue(value, text.length)
   }
@@ -113,8 +127,12 @@ export class Rpc implements Dialect {
       return this.#fail(id, methodNotFound, error)
     }
     const { method: name, params = {} } = value
-    this.#session.intake.begin(bytes)
+    const { intake } = this.#session
+    const crowded = name !== 'requests.result' && intake.crowded
+    intake.begin(bytes, method.stores)
+    if (method.joins) intake.countJoin()
     try {
+      if (crowded) throw tooManyCalls()
       if (!beforeHello.has(name) && (!this.#session.known || (this.#session.user === '' && personal.test(name)))) {
         throw new NitkaError('unauthenticated', 'call session.hello with a token first')
       }
@@ -147,7 +165,7 @@ export class Rpc implements Dialect {
     services.pools.gone(session, session.endedClean)
     for (const work of works.values()) work.close()
     for (const member of relays.values()) services.relay.leave(member)
-    for (const joined of rooms.values()) joined.close()
+    for (const joined of rooms.values()) joined.close(session.lost)
     this.#context.direct?.close()
     relays.clear()
     rooms.clear()
@@ -180,7 +198,21 @@ export class Rpc implements Dialect {
   }
 }
 
+function tooManyCalls(): NitkaError {
+  return new NitkaError('overloaded', 'too many calls are under way; wait for some of their answers')
+}
+
 type RpcId = string | number | null
+
+/** The id in what is JSON, and was refused all the same: whoever called is told. */
+function idIn(text: Buffer): RpcId | undefined {
+  try {
+    const value: unknown = JSON.parse(text.toString())
+    return isObject(value) ? idOf(value) : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** Undefined: a notification, which is never answered. */
 function idOf(call: Record<string, unknown>): RpcId | undefined {

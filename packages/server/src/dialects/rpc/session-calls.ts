@@ -12,10 +12,10 @@ export const sessionCalls: Handlers<'session'> = {
         field: 'version',
       })
     }
-    // A connection of nobody in particular may still say whose it is.
-    if (!session.known || (session.user === '' && params.token !== undefined)) await identify(context, params.token)
+    if (!session.known || params.token !== undefined) await identify(context, params.token)
     if (params.device !== undefined) session.device = deviceName(params.device)
     context.welcome()
+    const { expiresAt } = session.who
     return {
       session: session.id,
       user: session.user,
@@ -24,6 +24,9 @@ export const sessionCalls: Handlers<'session'> = {
       durability: services.durability,
       pingMs: services.limits.pingMs,
       payloadBytesMax: services.limits.payloadBytesMax,
+      ...(expiresAt === undefined
+        ? {}
+        : { expires: new Date(expiresAt).toISOString(), expiresInMs: Math.max(0, expiresAt - services.now()) }),
     }
   },
 
@@ -38,9 +41,28 @@ export const sessionCalls: Handlers<'session'> = {
   },
 }
 
+/**
+ * Takes what a token says: whose a connection is that nobody was named for, or for how much longer it is the same user's.
+ * @throws NitkaError `unauthenticated`, `forbidden`
+ */
 async function identify({ session, services }: RpcContext, token: string | undefined): Promise<void> {
-  const credentials = { query: new URLSearchParams(), authorization: undefined, protocols: [], token }
-  const user = await services.authenticator.identify(credentials)
-  if (user === undefined) throw new NitkaError('unauthenticated', 'token is missing', { field: 'token' })
-  if (session.user === '') services.registry.identified(session, user)
+  // Without an end there is nothing to renew.
+  const settled = (): boolean => session.user !== '' && session.who.expiresAt === undefined
+  if (settled()) return
+  const address = session.wire.remoteAddress
+  const credentials = { query: new URLSearchParams(), authorization: undefined, protocols: [], token, address }
+  const who = await services.authenticator.identify(credentials)
+  if (who === undefined) {
+    const hint = services.authenticator.hint ?? 'say who you are with ?user= in the address, or with a token'
+    throw new NitkaError('unauthenticated', hint, { field: 'token' })
+  }
+  // Another hello may have been answered meanwhile.
+  if (settled()) return
+  const { expiresAt } = session.who
+  if (!session.known || expiresAt === undefined) return services.registry.identified(session, who)
+  if (who.user !== session.user) {
+    throw new NitkaError('forbidden', 'the token is of another user; open another connection', { field: 'token' })
+  }
+  // Who renews twice at once keeps the longer one.
+  if ((who.expiresAt ?? Number.POSITIVE_INFINITY) >= expiresAt) session.identify(who)
 }

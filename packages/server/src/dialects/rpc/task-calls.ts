@@ -23,7 +23,7 @@ interface OneParams {
 export const taskCalls: Handlers<'tasks'> = {
   async 'tasks.work'(context: RpcContext, { queue = 'default', batch }: { queue?: string; batch: number }) {
     const { session, services, works, permits } = context
-    await permits.demand(session.user, 'tasks.work', queue)
+    await permits.demand(session.who, 'tasks.work', queue)
     if (works.has(queue)) {
       throw new NitkaError('conflict', `this connection works on ${queue} already; call tasks.stop first`, {
         field: 'queue',
@@ -53,7 +53,7 @@ export const taskCalls: Handlers<'tasks'> = {
   },
 
   async 'tasks.report'({ session, services, works, permits }: RpcContext, wish: ReportWish) {
-    await permits.demand(session.user, 'tasks.report', '')
+    await permits.demand(session.who, 'tasks.report', '')
     const name = workerName(session)
     const holder = (id: string): string => {
       for (const work of works.values()) if (work.has(id)) return work.worker
@@ -67,7 +67,7 @@ export const taskCalls: Handlers<'tasks'> = {
     { session, services, permits }: RpcContext,
     { id, token, lease }: OneParams & { token: string; lease?: number },
   ) {
-    await permits.demand(session.user, 'tasks.report', id)
+    await permits.demand(session.who, 'tasks.report', id)
     return { until: new Date(await services.tasks.extend(id, token, lease)).toISOString() }
   },
 
@@ -75,7 +75,7 @@ export const taskCalls: Handlers<'tasks'> = {
     { session, services, permits }: RpcContext,
     { id, token, progress }: OneParams & { token: string; progress: unknown },
   ) {
-    await permits.demand(session.user, 'tasks.report', id)
+    await permits.demand(session.who, 'tasks.report', id)
     await services.tasks.progress(id, token, progress)
     return {}
   },
@@ -83,46 +83,46 @@ export const taskCalls: Handlers<'tasks'> = {
   async 'tasks.add'({ session, services, permits }: RpcContext, wish: { tasks: TaskInput[] }) {
     const tasks = services.tasks.read(wish.tasks)
     for (const queue of new Set(tasks.map((task) => task.queue))) {
-      await permits.demand(session.user, 'tasks.add', queue)
+      await permits.demand(session.who, 'tasks.add', queue)
     }
     return { tasks: await services.tasks.addAll(tasks) }
   },
 
   async 'tasks.get'({ session, services, permits }: RpcContext, { id }: OneParams) {
-    await permits.demand(session.user, 'tasks.read', id)
+    await permits.demand(session.who, 'tasks.read', id)
     return taskAnswer(await services.tasks.get(id))
   },
 
   async 'tasks.list'({ session, services, permits }: RpcContext, { limit = 50, ...query }: ListParams) {
-    await permits.demand(session.user, 'tasks.read', query.queue ?? '')
+    await permits.demand(session.who, 'tasks.read', query.queue ?? '')
     const { tasks, next = null } = await services.tasks.list({ ...query, limit })
     return { tasks: tasks.map(taskAnswer), next }
   },
 
   async 'tasks.dead'({ session, services, permits }: RpcContext, { limit = 50, ...query }: ListParams) {
-    await permits.demand(session.user, 'tasks.read', query.queue ?? '')
+    await permits.demand(session.who, 'tasks.read', query.queue ?? '')
     const { tasks, next = null } = await services.tasks.list({ ...query, state: 'dead', limit })
     return { tasks: tasks.map(taskAnswer), next }
   },
 
   async 'tasks.retry'({ session, services, permits }: RpcContext, { id }: OneParams) {
-    await permits.demand(session.user, 'admin.tasks', id)
+    await permits.demand(session.who, 'admin.tasks', id)
     return taskAnswer(await services.tasks.retry(id))
   },
 
   async 'tasks.drop'({ session, services, permits }: RpcContext, { id }: OneParams) {
-    await permits.demand(session.user, 'admin.tasks', id)
+    await permits.demand(session.who, 'admin.tasks', id)
     await services.tasks.drop(id)
     return {}
   },
 
   async 'tasks.bury'({ session, services, permits }: RpcContext, { id, reason }: OneParams & { reason?: string }) {
-    await permits.demand(session.user, 'admin.tasks', id)
+    await permits.demand(session.who, 'admin.tasks', id)
     return taskAnswer(await services.tasks.bury(id, reason))
   },
 
   async 'tasks.queues'({ session, services, permits }: RpcContext) {
-    await permits.demand(session.user, 'tasks.read', '')
+    await permits.demand(session.who, 'tasks.read', '')
     return { queues: services.tasks.queues().map(queueAnswer) }
   },
 
@@ -130,7 +130,7 @@ export const taskCalls: Handlers<'tasks'> = {
     { session, services, permits }: RpcContext,
     { queue, settings }: { queue: string; settings: Partial<QueueSettings> },
   ) {
-    await permits.demand(session.user, 'admin.tasks', queue)
+    await permits.demand(session.who, 'admin.tasks', queue)
     return services.tasks.configure(queue, settings)
   },
 }

@@ -30,6 +30,8 @@ export function roomDirectoryConforms(
     assert.deepEqual(await again.members('lobby', undefined, 10), [{ user: 'anna', time: 7 }])
     assert.deepEqual(await again.list('anna', undefined, 10), [lobby])
     assert.equal(await again.isMember('lobby', 'anna'), true)
+    assert.deepEqual(await again.membership('lobby', 'anna'), { room: await again.get('lobby'), member: true })
+    assert.equal(await again.membership('nowhere', 'anna'), undefined)
   })
 
   check('what is not there is said to be not there', async ({ rooms }) => {
@@ -62,6 +64,7 @@ export function roomDirectoryConforms(
     const removed = await Promise.all([rooms.remove('lobby', 'bert'), rooms.remove('lobby', 'bert')])
     assert.deepEqual(removed.toSorted(), [false, true])
     assert.equal(await rooms.isMember('lobby', 'bert'), false)
+    assert.equal((await rooms.membership('lobby', 'bert'))?.member, false)
     assert.deepEqual(await rooms.list('bert', undefined, 10), [])
     assert.equal(await rooms.add('lobby', bert, unlimited), true)
     assert.equal(await rooms.remove('lobby', 'anna'), true)

@@ -17,6 +17,8 @@ export interface MachineWorld {
   /** The wall clock alone. */
   jump(ms: number): void
   restart(): Promise<TaskStore>
+  /** Makes what `queues` and `nextDueMs` say exact, in an engine in which it may be older. */
+  refresh(): Promise<void>
   /** How long keys are remembered. */
   readonly dedupeWindowMs: number
 }
@@ -28,6 +30,7 @@ const command = (text: string, run: (model: TaskModel, world: MachineWorld) => P
   toString: () => text,
   async run(model, world) {
     await run(model, world)
+    await world.refresh()
     model.checkCounts(world.store.queues().find(({ queue }) => queue === model.queue))
     const claimable = model.in('ready').length
     if (claimable === 0) return
@@ -104,11 +107,26 @@ const report = fc
           ...(who === undefined ? {} : { worker: who }),
         }
       })
+      const running = model.in('leased')
       const expected = reports.map(({ id, token, outcome, worker }) =>
         model.report(id, token, outcome, worker, world.now()),
       )
-      const { outcomes } = await world.store.report(reports)
+      const { outcomes, ended } = await world.store.report(reports)
       assert.deepEqual(outcomes, expected)
+      const over = running.filter(({ state }) => state !== 'leased')
+      assert.deepEqual(
+        ended.map(({ id, queue, worker, attempt, token, dead }) => [id, queue, worker, attempt, token, dead]).sort(),
+        over
+          .map((mine) => [
+            mine.task.id,
+            model.queue,
+            mine.worker,
+            mine.attempt,
+            mine.tokens.at(-1),
+            mine.state === 'dead',
+          ])
+          .sort(),
+      )
     }),
   )
 

@@ -249,6 +249,7 @@ export class TaskModel {
   checkEnded(ended: readonly Ended[], ids: readonly string[]): void {
     const mine = ended.filter(({ queue }) => queue === this.queue)
     assert.deepEqual(mine.map(({ id }) => id).sort(), [...ids].sort())
+    for (const { id, dead } of mine) assert.equal(dead, this.tasks.get(id)?.state === 'dead', 'dead letters are told')
   }
 }
 

@@ -1,15 +1,13 @@
 // Planning an append: offsets, dedupe, the thread index. Runs once per append inside a batch; everything it needs was
 // read before.
 
-import { hash } from 'node:crypto'
-import { NitkaError } from '@nitka/protocol'
 import type { Append, Appended, NewEntry } from '../../log/log-store.ts'
+import { checkAppend, hashBytes, otherPayload, payloadHash } from '../append-rules.ts'
 import type { Draft, Operation, Slot } from './draft.ts'
-import { checkName, spaces } from './keys.ts'
+import { spaces } from './keys.ts'
 import type { LogHead } from './log-heads.ts'
-import { entryBytesMax, Parts, writeEntry } from './values.ts'
-
-const hashBytes = 16
+import { entryBytesMax, Parts, type StoredEntry, writeEntry } from './values.ts'
+import type { Writer } from './writer.ts'
 
 /** What the dedupe record of a client id says. */
 interface Remembered {
@@ -44,7 +42,7 @@ export class AppendOperation implements Operation<readonly Appended[]> {
     this.#rules = rules
     let bytes = 0
     for (const append of appends) {
-      check(append)
+      checkAppend(append)
       for (const entry of append.entries) bytes += entry.body.length + 200
     }
     this.bytes = bytes
@@ -122,18 +120,29 @@ export class AppendOperation implements Operation<readonly Appended[]> {
   }
 }
 
-/** Runs once per entry: two records at most, written into the batch's memory. */
+/** Runs once per entry. */
 function storeEntry(draft: Draft, head: LogHead, entry: NewEntry, clientId: string | undefined): number {
-  const { writer, writes } = draft
   draft.change(head)
   head.head += 1
   head.headId = entry.id
   if (entry.counts) head.counted += 1
+  putEntry(draft, head, entry, { offset: head.head, counted: head.counted, clientId })
+  return head.head
+}
+
+/** Two records at most, written into the batch's memory. */
+export function putEntry(
+  draft: Draft,
+  head: LogHead,
+  entry: StoredEntry,
+  at: { readonly offset: number; readonly counted: number; readonly clientId?: string | undefined },
+): void {
+  const { writer, writes } = draft
   writer.room(head.entryPrefix.length + 6 + entryBytesMax(entry))
   writer.bytes(head.entryPrefix)
-  writer.number(head.head)
+  writer.number(at.offset)
   writer.beginValue()
-  writeEntry(writer, entry, clientId, head.counted)
+  writeEntry(writer, entry, at.clientId, at.counted)
   const write = writer.endRecord()
   writes.push(write)
   if (entry.thread !== undefined) {
@@ -141,12 +150,11 @@ function storeEntry(draft: Draft, head: LogHead, entry: NewEntry, clientId: stri
     writer.bytes(spaces.thread)
     writer.bytes(head.bytes)
     writer.name(entry.thread)
-    writer.number(head.head)
+    writer.number(at.offset)
     writer.beginValue()
     writer.number(write.type === 'put' ? write.value.length : 0) // Lets a page of the thread keep its bound.
     writes.push(writer.endRecord())
   }
-  return head.head
 }
 
 /** The record that the first log, the sender and the client id name. */
@@ -162,8 +170,15 @@ function dedupeSlot(draft: Draft, first: NewEntry, clientId: string): Slot {
 }
 
 function remember(draft: Draft, slot: Slot, remembered: Remembered): void {
+  draft.put(slot, rememberedBody(draft.writer, remembered))
+  draft.expire(slot, remembered.stored)
+}
+
+export function rememberedBody(
+  writer: Writer,
+  remembered: Omit<Remembered, 'appended'> & { readonly appended: Omit<Appended, 'repeated'> },
+): Buffer {
   const { id, time, offsets } = remembered.appended
-  const { writer } = draft
   writer.room(400 + offsets.length * 6)
   writer.number(remembered.stored)
   writer.bytes(remembered.hash)
@@ -171,8 +186,7 @@ function remember(draft: Draft, slot: Slot, remembered: Remembered): void {
   writer.name(id)
   writer.short(offsets.length)
   for (const offset of offsets) writer.number(offset)
-  draft.put(slot, writer.endKey())
-  draft.expire(slot, remembered.stored)
+  return writer.endKey()
 }
 
 export function readRemembered(body: Buffer): Remembered {
@@ -187,33 +201,4 @@ export function readRemembered(body: Buffer): Remembered {
 
 function repeatOf(appended: Appended | undefined): Appended | undefined {
   return appended === undefined ? undefined : { ...appended, repeated: true }
-}
-
-/** Of what makes two payloads the same: logs, threads, bodies. Ids and times are made anew for each attempt. */
-function payloadHash(append: Append): Buffer {
-  let text = ''
-  for (const { log, thread, body } of append.entries) {
-    // Whether a webhook is told is no part of the message: a repeat may come after that was changed.
-    if (log.kind === 'hook') continue
-    text += `${log.kind}\0${log.id}\0${thread ?? '\u0001'}\0${body.length}\0${body}`
-  }
-  return hash('sha256', text, 'buffer').subarray(0, hashBytes)
-}
-
-function otherPayload(append: Append): NitkaError {
-  return new NitkaError('conflict', `the id ${append.clientId} was used before for another payload`, { field: 'id' })
-}
-
-function check(append: Append): void {
-  const { entries, clientId } = append
-  if (entries.length === 0 || entries.length > 65_535) {
-    throw new NitkaError('invalid', 'an append has 1 to 65,535 entries', { field: 'entries' })
-  }
-  if (clientId !== undefined) checkName(clientId, 'clientId', 64)
-  for (const { id, sender, thread, body } of entries) {
-    checkName(id, 'id', 64)
-    if (sender !== '') checkName(sender, 'sender', 255)
-    if (thread !== undefined) checkName(thread, 'thread', 255)
-    if (!body.isWellFormed()) throw new NitkaError('invalid', 'body is not Unicode', { field: 'body' })
-  }
 }

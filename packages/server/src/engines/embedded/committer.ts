@@ -3,7 +3,8 @@
 // store goes through here, so that planning never races with another writer.
 
 import { NitkaError } from '@nitka/protocol'
-import type { Clock } from '../../world.ts'
+import type { Clock, Timer } from '../../world.ts'
+import { type Backlog, lateMs, slowMs, tooLate, tooMuch } from '../backlog.ts'
 import type { EngineCounters } from '../engine.ts'
 import { link } from './chain.ts'
 import type { Disk } from './disk.ts'
@@ -11,10 +12,11 @@ import type { Draft, Operation } from './draft.ts'
 import type { Health } from './health.ts'
 import type { Space } from './space.ts'
 
-/** Bytes that may wait, and that one batch takes. */
-const queueBytesMax = 8 * 1024 * 1024
+/** What one batch takes. */
 const batchBytesMax = 8 * 1024 * 1024
 const batchOperationsMax = 4_096
+
+const watchMs = 1_000
 
 interface Waiting {
   readonly operation: Operation<unknown>
@@ -31,6 +33,7 @@ export interface CommitterParts {
   readonly space: Space
   readonly clock: Clock
   readonly counters: EngineCounters
+  readonly backlog: Backlog
   readonly sync: boolean
   /** The number of the last batch on disk. */
   readonly last: number
@@ -47,6 +50,13 @@ export class Committer {
   #taken = 0
   #number: number
   #running: Promise<void> | undefined
+  /** Batches begun since the start. */
+  #batch = 0
+  /** When the one under way was begun, monotonic. */
+  #begunAt: number | undefined
+  /** The batch under way takes too long: nobody waits behind it any more. */
+  #late = false
+  #watching: Timer | undefined
 
   constructor(parts: CommitterParts) {
     this.#parts = parts
@@ -55,21 +65,26 @@ export class Committer {
 
   /**
    * Queues the operation. Resolves with what its plan gave once the batch is on disk.
-   * @throws NitkaError what the plan refused; `overloaded` 8 MiB wait; `unavailable` disk almost full, storage failed
+   * @throws NitkaError what the plan refused; `overloaded` too much waits, or for too long; `unavailable` disk almost full, storage failed
    */
   submit<Result>(operation: Operation<Result>): Promise<Result> {
-    const { health, space, counters } = this.#parts
+    const { health, space } = this.#parts
     if (health.reason !== undefined) return Promise.reject(health.refusal())
     if (space.low !== undefined && !space.due && !operation.essential) return Promise.reject(space.refusal())
-    if (counters.queuedBytes > 0 && counters.queuedBytes + operation.bytes > queueBytesMax) {
-      return Promise.reject(new NitkaError('overloaded', 'the store has 8 MiB waiting to be written'))
-    }
-    counters.queuedBytes += operation.bytes
+    if (this.#late && !operation.essential) return Promise.reject(tooLate())
+    if (!this.#parts.backlog.admits(operation.bytes, operation.essential)) return Promise.reject(tooMuch())
+    this.#count(1, operation)
+    this.#noticeSlow()
     return new Promise<Result>((resolve, reject) => {
       // The result is what the operation's own plan gives: the queue alone does not know its type.
       this.#queue.push({ operation, resolve: resolve as (result: unknown) => void, reject, result: undefined })
       this.#running ??= this.#run()
     })
+  }
+
+  /** Why it takes no writes, as far as it knows. */
+  get trouble(): string | undefined {
+    return this.#late ? `the disk has been writing for more than ${lateMs / 1_000} s` : undefined
   }
 
   /** Resolves when nothing waits. */
@@ -81,14 +96,60 @@ export class Committer {
     await undefined // What the caller submits in the same turn shares the first batch.
     while (this.#queue.length > this.#taken) {
       const batch = this.#take()
+      this.#begin()
       try {
         await this.#commit(batch)
       } catch (thrown) {
         this.#fail(thrown, batch)
       }
-      for (const waiting of batch) this.#parts.counters.queuedBytes -= waiting.operation.bytes
+      this.#end()
+      for (const waiting of batch) this.#count(-1, waiting.operation)
     }
     this.#running = undefined
+  }
+
+  #begin(): void {
+    this.#batch += 1
+    this.#begunAt = this.#parts.clock.monotonic()
+    this.#watch(lateMs)
+  }
+
+  /** Counts seconds in which this process ran: while it stood still itself, the disk was not late. */
+  #watch(leftMs: number): void {
+    this.#watching = this.#parts.clock.after(Math.min(leftMs, watchMs), async () => {
+      if (leftMs > watchMs) {
+        const batch = this.#batch
+        await undefined
+        if (this.#begunAt !== undefined && this.#batch === batch) this.#watch(leftMs - watchMs)
+        return
+      }
+      this.#late = true
+      // Also when they were for what waited, which is refused now: until this write ends.
+      this.#parts.backlog.slow(true)
+      // Confirmations, reports and what the server does by itself go on where it waited: they are small, and counted on.
+      this.#empty(tooLate(), ({ operation }) => operation.essential)
+    })
+  }
+
+  #end(): void {
+    this.#watching?.cancel()
+    this.#begunAt = undefined
+    this.#late = false
+    this.#parts.backlog.slow(false)
+  }
+
+  /** Looked at by whoever comes: without them nobody is to be held back. */
+  #noticeSlow(): void {
+    const { backlog, clock } = this.#parts
+    if (this.#begunAt === undefined || backlog.crowded) return
+    if (clock.monotonic() - this.#begunAt >= slowMs) backlog.slow(true)
+  }
+
+  #count(by: 1 | -1, { bytes }: Operation<unknown>): void {
+    const { backlog, counters } = this.#parts
+    if (by === 1) backlog.add(bytes)
+    else backlog.remove(bytes)
+    counters.queuedBytes = backlog.bytes
   }
 
   #take(): Waiting[] {
@@ -161,10 +222,18 @@ export class Committer {
     const { health, counters } = this.#parts
     counters.failures += 1
     health.fail(thrown)
-    const waiting = [...batch, ...this.#queue.slice(this.#taken)]
-    for (const { operation } of this.#queue.slice(this.#taken)) counters.queuedBytes -= operation.bytes
-    this.#queue = []
+    for (const { reject } of batch) reject(health.refusal())
+    this.#empty(health.refusal())
+  }
+
+  /** Refuses what was not begun, but for what stays. */
+  #empty(refusal: NitkaError, stays: (waiting: Waiting) => boolean = () => false): void {
+    const waiting = this.#queue.slice(this.#taken)
+    this.#queue = waiting.filter(stays)
     this.#taken = 0
-    for (const { reject } of waiting) reject(health.refusal())
+    for (const { operation, reject } of waiting.filter((one) => !stays(one))) {
+      this.#count(-1, operation)
+      reject(refusal)
+    }
   }
 }

@@ -44,3 +44,9 @@ export function crc32c(bytes: Buffer, start: number, end: number): number {
 function lookUp(table: Uint32Array, index: number): number {
   return table[index] ?? 0
 }
+
+/** LevelDB masks the checksums that it writes. */
+export function unmasked(crc: number): number {
+  const turned = (crc - 0xa282ead8) >>> 0
+  return ((turned >>> 17) | (turned << 15)) >>> 0
+}

@@ -2,6 +2,7 @@
 // Nothing above this file knows LevelDB, and nothing in it knows what the bytes mean.
 
 import { ClassicLevel } from 'classic-level'
+import { Rotation } from './rotation.ts'
 
 export type Write =
   | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
@@ -27,7 +28,7 @@ export interface Scan {
 }
 
 export interface Disk {
-  /** All writes or none. With `sync` it resolves when they are on disk. */
+  /** All writes or none. With `sync` it resolves when they are on disk. One at a time. */
   batch(writes: Write[], sync: boolean): Promise<void>
   /** The values in the order of the keys. */
   getMany(keys: readonly Buffer[], view?: View): Promise<(Buffer | undefined)[]>
@@ -54,19 +55,29 @@ export async function openDisk(folder: string, options: DiskOptions): Promise<Di
     createIfMissing: options.create,
   })
   await level.open()
-  return new LevelDisk(level)
+  try {
+    return new LevelDisk(level, folder)
+  } catch (thrown) {
+    await level.close()
+    throw thrown
+  }
 }
 
 class LevelDisk implements Disk {
   readonly #level: ClassicLevel<Buffer, Buffer>
   readonly #views = new WeakMap<View, ReturnType<ClassicLevel['snapshot']>>()
 
-  constructor(level: ClassicLevel<Buffer, Buffer>) {
+  readonly #rotation: Rotation | undefined
+
+  constructor(level: ClassicLevel<Buffer, Buffer>, folder: string) {
     this.#level = level
+    // Windows syncs no folders.
+    if (process.platform !== 'win32') this.#rotation = new Rotation(folder)
   }
 
-  batch(writes: Write[], sync: boolean): Promise<void> {
-    return this.#level.batch(writes, { sync })
+  async batch(writes: Write[], sync: boolean): Promise<void> {
+    await this.#level.batch(writes, { sync })
+    if (sync) await this.#rotation?.follow()
   }
 
   getMany(keys: readonly Buffer[], view?: View): Promise<(Buffer | undefined)[]> {
@@ -98,6 +109,7 @@ class LevelDisk implements Disk {
   }
 
   close(): Promise<void> {
+    this.#rotation?.close()
     return this.#level.close()
   }
 }

@@ -63,7 +63,7 @@ export class Draft {
   #loadedSlots: Slot[] = []
   #newHeads: LogHead[] = []
   #changed: LogHead[] = []
-  #expiring: Slot[] = []
+  #expiring: Pick<Slot, 'key'>[] = []
   #expiringFrom = 0
   #reads: ((disk: Disk) => Promise<void>)[] = []
   #ends: (() => void)[] = []
@@ -147,7 +147,7 @@ export class Draft {
   }
 
   /** The record is to be forgotten a window after `stored`. */
-  expire(slot: Slot, stored: number): void {
+  expire(slot: Pick<Slot, 'key'>, stored: number): void {
     this.#expiring.push(slot)
     this.#expiringFrom = Math.max(this.#expiringFrom, stored)
   }
@@ -201,7 +201,7 @@ export class Draft {
   }
 }
 
-function writeExpiring(slots: readonly Slot[]): Buffer {
+function writeExpiring(slots: readonly Pick<Slot, 'key'>[]): Buffer {
   return Buffer.concat(
     slots.flatMap((slot) => {
       const length = Buffer.allocUnsafe(2)

@@ -2,10 +2,12 @@
 
 import { NitkaError } from '@nitka/protocol'
 import type { Bus } from '../../bus.ts'
-import type { Append } from '../../log/log-store.ts'
+import type { Append, LogName } from '../../log/log-store.ts'
 import type { NewTask } from '../../tasks/task-store.ts'
 import type { World } from '../../world.ts'
+import { Backlog } from '../backlog.ts'
 import type { Durability, Engine, EngineCounters, Together } from '../engine.ts'
+import { Archive } from './archive.ts'
 import { InProcessHub } from './bus.ts'
 import { Committer } from './committer.ts'
 import type { Disk } from './disk.ts'
@@ -13,7 +15,7 @@ import { Draft } from './draft.ts'
 import { Health } from './health.ts'
 import { LogHeads } from './log-heads.ts'
 import { EmbeddedLogStore } from './log-store.ts'
-import { type Opened, openStore } from './opening.ts'
+import { type Opened, type OpeningOptions, openStore } from './opening.ts'
 import { EmbeddedPoolStore } from './pool-store.ts'
 import { Reader } from './reader.ts'
 import { EmbeddedRoomDirectory } from './room-directory.ts'
@@ -49,6 +51,10 @@ export interface EmbeddedOptions {
   readonly logsMax?: number
   /** Goes on although acknowledged writes are missing: every log gets a new epoch. Nothing lost: no effect. */
   readonly acceptLoss?: boolean
+  /** Of a store that is made now, from what another one held: which time this is that its past begins. Default 1. */
+  readonly generation?: number
+  /** Opens what `dataDir` names. Default: a folder. For tests that keep the store elsewhere. */
+  readonly open?: (options: OpeningOptions) => Promise<Opened>
   /** Wraps the disk: for tests. */
   readonly disk?: (disk: Disk) => Disk
   /** For tests. */
@@ -66,7 +72,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedEn
   if (writeBufferBytes > 4 * 1024 * 1024) {
     throw new NitkaError('invalid', 'writeBufferBytes is at most 4 MiB', { field: 'writeBufferBytes' })
   }
-  const opened = await openStore({
+  const { open = openStore } = options
+  const opened = await open({
     dataDir: options.dataDir,
     durability: options.durability ?? 'disk',
     random: options.world.random,
@@ -74,6 +81,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedEn
     writeBufferBytes,
     verifyBytes: options.verifyBytes ?? 256 * 1024 * 1024,
     acceptLoss: options.acceptLoss ?? false,
+    generation: options.generation ?? 1,
     wrap: options.disk ?? ((disk) => disk),
   })
   const { clock, random } = options.world
@@ -97,11 +105,19 @@ export class EmbeddedEngine implements Engine {
   readonly rooms: EmbeddedRoomDirectory
   readonly tasks: EmbeddedTaskStore
   readonly pools: EmbeddedPoolStore
+  readonly archive: Archive
   readonly bus: Bus
+  /** No other node has its store. */
+  readonly presence = undefined
+  readonly ownership = undefined
+  /** Never told, neither: nothing is published that could be missed, and nobody else stores. */
+  onGap: (() => void) | undefined
+  onStored: ((log: LogName, head: number) => void) | undefined
   readonly durability: Durability
   readonly counters: EngineCounters
   readonly #opened: Opened
   readonly #health = new Health()
+  readonly #backlog = new Backlog()
   readonly #space: Space
   readonly #committer: Committer
   readonly #reader: Reader
@@ -130,6 +146,7 @@ export class EmbeddedEngine implements Engine {
       space: this.#space,
       clock,
       counters,
+      backlog: this.#backlog,
       sync,
       last: opened.last,
       mark: (batch) => opened.mark.write(batch),
@@ -158,6 +175,15 @@ export class EmbeddedEngine implements Engine {
       doneMs: options.doneMs ?? 60 * 60 * 1_000,
     })
     this.pools = new EmbeddedPoolStore(this.#committer, this.#reader, opened.generation)
+    this.archive = new Archive({
+      committer: this.#committer,
+      reader: this.#reader,
+      rooms: this.rooms,
+      pools: this.pools,
+      book: tasks.book,
+      now: () => clock.now(),
+      generation: opened.generation,
+    })
     this.#scrub = new Scrub(opened.unverified, health, counters, clock)
     this.#sweep.start()
   }
@@ -168,6 +194,14 @@ export class EmbeddedEngine implements Engine {
 
   set onCommit(told: ((ms: number) => void) | undefined) {
     this.#committer.onCommit = told
+  }
+
+  get onCrowded(): ((crowded: boolean) => void) | undefined {
+    return this.#backlog.onCrowded
+  }
+
+  set onCrowded(told: ((crowded: boolean) => void) | undefined) {
+    this.#backlog.onCrowded = told
   }
 
   get onFailed(): ((cause: Error) => void) | undefined {
@@ -183,7 +217,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   unhealthy(): string | undefined {
-    return this.#health.reason ?? this.#space.low
+    return this.#health.reason ?? this.#committer.trouble ?? this.#space.low
   }
 
   /** Resolves when the background work of now is done: for tests. */

@@ -3,8 +3,9 @@
 
 import { NitkaError } from '@nitka/protocol'
 import type { Entry, LogPage, LogState, MissingRange, ReadRange } from '../../log/log-store.ts'
+import { nameBytes } from '../names.ts'
 import type { Row } from './disk.ts'
-import { counted, justAfter, key, lastNumber, nameBytes, numberMax, ordered, spaces } from './keys.ts'
+import { counted, justAfter, key, lastNumber, numberMax, ordered, spaces } from './keys.ts'
 import type { LogHead } from './log-heads.ts'
 import { damagedLog, readState } from './log-heads.ts'
 import type { ReadView } from './reader.ts'

@@ -178,18 +178,6 @@ test('writing stops before the disk is full; cursors move and reads go on', asyn
   await engine.close()
 })
 
-test('more than 8 MiB do not wait', async (t) => {
-  const engine = await openStoreIn(storeFolder(t))
-  const large = 'x'.repeat(1024 * 1024)
-  const results = await Promise.allSettled(Array.from({ length: 12 }, () => engine.logs.append([append(large)])))
-  const refused = results.filter((result) => result.status === 'rejected')
-  assert.ok(refused.length >= 4 && refused.every((result) => code('overloaded')(result.reason)))
-  assert.equal(engine.counters.queuedBytes, 0)
-  const [state] = await engine.logs.states([lobby])
-  assert.equal(state?.head, 12 - refused.length)
-  await engine.close()
-})
-
 test('counters tell what happened', async (t) => {
   const engine = await openStoreIn(storeFolder(t))
   let told = 0

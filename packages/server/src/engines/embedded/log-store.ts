@@ -5,6 +5,7 @@ import { NitkaError } from '@nitka/protocol'
 import type {
   Append,
   Appended,
+  Changes,
   Cursor,
   CursorMove,
   LogName,
@@ -13,10 +14,11 @@ import type {
   LogStore,
   ReadRange,
 } from '../../log/log-store.ts'
+import { nameBytes } from '../names.ts'
 import { AppendOperation, type AppendRules } from './append.ts'
 import type { Committer } from './committer.ts'
 import type { Draft, Operation, Slot } from './draft.ts'
-import { beyond, key, logBytes, nameBytes, numberMax, spaces } from './keys.ts'
+import { beyond, key, logBytes, numberMax, spaces } from './keys.ts'
 import { LogHead, type LogHeads } from './log-heads.ts'
 import { checkAbove, checkLimit, findId, readPage, viewState } from './log-pages.ts'
 import type { Reader } from './reader.ts'
@@ -79,6 +81,11 @@ export class EmbeddedLogStore implements LogStore {
     })
     let next = 0
     return known.map((state) => state ?? read[next++] ?? { epoch, first: 1, head: 0, headId: '', counted: 0 })
+  }
+
+  /** Nobody else writes to this store, so nobody asks; it keeps no account of it. */
+  async changes(): Promise<Changes> {
+    return { mark: '', logs: undefined }
   }
 
   async find(name: LogName, id: string): Promise<number | undefined> {

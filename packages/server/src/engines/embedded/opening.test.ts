@@ -1,7 +1,7 @@
 // What opening refuses, and in which words.
 
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { crc32 } from 'node:zlib'
@@ -120,11 +120,11 @@ test('a store whose files are gone is not replaced by an empty one', async (t) =
 
 test('a store of a newer version is refused and left as it is', async (t) => {
   const { folder } = await filled(t, 3)
-  new Mark(folder, 2, false).write(4)
+  new Mark(folder, 2).write(4)
   const before = readdirSync(join(folder, 'store')).toSorted()
   await assert.rejects(openStoreIn(folder), /written by a newer Nitka \(schema 2, this one knows 1\): run that version/)
   assert.deepEqual(readdirSync(join(folder, 'store')).toSorted(), before)
-  new Mark(folder, 1, false).write(4)
+  new Mark(folder, 1).write(4)
   await tamper(folder, (disk) =>
     disk.batch([writeMeta({ schema: 9, epoch: 'e', durability: 'disk', generation: 1, base: 0 })], true),
   )
@@ -165,6 +165,36 @@ test('a store that was never finished is made anew', async (t) => {
   writeFileSync(join(folder, 'committed'), bytes)
   await (await openDisk(join(folder, 'store'), { ...level, create: true })).close()
   await (await openStoreIn(folder)).close()
+})
+
+test('a first start that was cut short is begun anew, and what it left is removed', async (t) => {
+  const folder = storeFolder(t)
+  for (const bytes of [Buffer.alloc(0), Buffer.alloc(20)]) {
+    writeFileSync(join(folder, 'committed'), bytes)
+    mkdirSync(join(folder, '.making-x', 'store'), { recursive: true })
+    await (await openStoreIn(folder)).close()
+    assert.deepEqual(readdirSync(folder).toSorted(), ['committed', 'store'])
+    writeFileSync(join(folder, 'committed'), bytes)
+    await assert.rejects(openStoreIn(folder), /the file committed is damaged/)
+    rmSync(join(folder, 'store'), { recursive: true })
+  }
+})
+
+test('a log that cannot be read is refused before LevelDB takes it for an empty one and removes it', async (t) => {
+  const { folder } = await filled(t, 3)
+  mkdirSync(join(folder, 'store', '000099.log'))
+  const before = readdirSync(join(folder, 'store')).toSorted()
+  await assert.rejects(openStoreIn(folder), /the store cannot be read \(EISDIR/)
+  assert.deepEqual(readdirSync(join(folder, 'store')).toSorted(), before)
+})
+
+test('a store of which nothing is left does not promise that accepting the loss would help', async (t) => {
+  const { folder } = await filled(t, 3)
+  rmSync(join(folder, 'store'), { recursive: true })
+  await (await openDisk(join(folder, 'store'), { ...level, create: true })).close()
+  const told = /its first batch is missing: restore a backup, or begin with another folder/
+  await assert.rejects(openStoreIn(folder), told)
+  await assert.rejects(openStoreIn(folder, { acceptLoss: true }), told)
 })
 
 test('a damaged table is refused before LevelDB touches a file', async (t) => {

@@ -1,15 +1,18 @@
 // Opening the store: everything that must hold before the first read is served, and one clear line for each thing that does
 // not. Refusing is the answer to every doubt: LevelDB opens a store that has lost acknowledged batches without a word.
 
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NitkaError } from '@nitka/protocol'
 import type { Random } from '../../world.ts'
 import type { Durability } from '../engine.ts'
 import { link, readChain } from './chain.ts'
 import { type Disk, openDisk } from './disk.ts'
+import { makeFolders, syncFolder } from './folders.ts'
 import { causeOf } from './health.ts'
-import { Mark, readMark } from './mark.ts'
+import { makeStore, removeUnfinished } from './making.ts'
+import { cutUnfinishedEdit, manifestOf } from './manifest.ts'
+import { Mark, makeMark, readMark } from './mark.ts'
 import { type Meta, migrate, newerSchema, readMeta, schemaVersion, writeMeta } from './schema.ts'
 import { type TableFile, tableFiles, verifyTable } from './tables.ts'
 
@@ -21,6 +24,8 @@ export interface OpeningOptions {
   readonly writeBufferBytes: number
   /** So many bytes of tables are verified before the store opens, the newest first. */
   readonly verifyBytes: number
+  /** Of a store that is made now: how often its past began anew, this time included. */
+  readonly generation: number
   /** Go on although acknowledged commits are missing: a new chain, a new epoch. */
   readonly acceptLoss: boolean
   /** Stands between the engine and LevelDB: for tests. */
@@ -29,7 +34,7 @@ export interface OpeningOptions {
 
 export interface Opened {
   readonly disk: Disk
-  readonly mark: Mark
+  readonly mark: Pick<Mark, 'write' | 'close'>
   readonly epoch: string
   /** Counts how often the store began anew after a loss, from 1. */
   readonly generation: number
@@ -48,14 +53,20 @@ export async function openStore(options: OpeningOptions): Promise<Opened> {
   const folder = join(dataDir, 'store')
   const found = existsSync(join(folder, 'CURRENT'))
   const marked = markedBatch(options, found)
-  const unverified = found ? await verifyTables(options, folder) : []
-  const disk = options.wrap(await openLevel(options, folder, marked !== 0))
+  if (!found) await makeNew(options)
+  const { level, unverified } = await openLevel(options, folder, marked !== 0)
+  const disk = options.wrap(level)
   let mark: Mark | undefined
   try {
     const meta = await checkedMeta(options, disk, found)
-    // Only now, with LevelDB's lock held, may this process touch the mark.
-    mark = new Mark(dataDir, schemaVersion, !existsSync(join(dataDir, 'committed')))
+    // Only now, with LevelDB's lock held, may this process touch the mark of a store.
+    removeUnfinished(dataDir)
+    makeMark(dataDir, schemaVersion)
+    mark = new Mark(dataDir, schemaVersion)
+    syncFolder(folder)
+    syncFolder(dataDir)
     const { epoch, generation, last } = await startChain(options, { disk, mark, meta, marked })
+    mark.sync()
     return { disk, mark, epoch, generation, last, unverified, dropped: droppedLines(folder) }
   } catch (thrown) {
     mark?.close()
@@ -66,13 +77,9 @@ export async function openStore(options: OpeningOptions): Promise<Opened> {
 
 function makeFolder(dataDir: string): void {
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    makeFolders(dataDir)
   } catch (thrown) {
-    throw new NitkaError(
-      'unavailable',
-      `cannot create the data folder ${dataDir} (${causeOf(thrown).message}): choose another folder or change its owner`,
-      { cause: thrown },
-    )
+    throw closed(dataDir, thrown, 'create')
   }
 }
 
@@ -84,14 +91,14 @@ function markedBatch({ dataDir, acceptLoss }: OpeningOptions, found: boolean): n
   const mark = readMarkOf(dataDir)
   if (mark.state === 'read' && mark.schema > schemaVersion) throw newerSchema(dataDir, mark.schema)
   if (mark.state === 'read' && (found || mark.batch === 0)) return mark.batch
-  if (mark.state === 'absent' && !found) return 0
+  if ((mark.state === 'absent' || mark.state === 'unwritten') && !found) return 0
   if (acceptLoss && found) return undefined
   if (mark.state === 'read') {
     throw refuse(dataDir, `batches 1 to ${mark.batch} were acknowledged and the store is not there`)
   }
   throw refuse(
     dataDir,
-    `the file committed is ${mark.state}, so it cannot be told whether acknowledged writes are missing`,
+    `the file committed is ${mark.state === 'absent' ? 'absent' : 'damaged'}, so it cannot be told whether acknowledged writes are missing`,
   )
 }
 
@@ -99,11 +106,7 @@ function readMarkOf(dataDir: string): ReturnType<typeof readMark> {
   try {
     return readMark(dataDir)
   } catch (thrown) {
-    throw new NitkaError(
-      'unavailable',
-      `cannot read the data folder ${dataDir} (${causeOf(thrown).message}): change its owner or its permissions`,
-      { cause: thrown },
-    )
+    throw closed(dataDir, thrown, 'read')
   }
 }
 
@@ -122,31 +125,76 @@ async function verifyTables({ dataDir, verifyBytes }: OpeningOptions, folder: st
   return []
 }
 
-async function openLevel(options: OpeningOptions, folder: string, mustExist: boolean): Promise<Disk> {
+/** The first start, as far as it may be cut short. */
+async function makeNew(options: OpeningOptions): Promise<void> {
+  const { dataDir } = options
   try {
-    return await openDisk(folder, { ...options, create: !mustExist })
+    makeMark(dataDir, schemaVersion)
+    syncFolder(dataDir)
+    await makeStore(dataDir, options)
   } catch (thrown) {
-    const cause = causeOf(thrown)
-    const code = 'code' in cause ? cause.code : ''
-    const { dataDir } = options
-    if (code === 'LEVEL_LOCKED') {
-      throw new NitkaError(
-        'unavailable',
-        `${dataDir} is in use by another process: stop it, or choose another folder`,
-        {
-          cause: thrown,
-        },
-      )
-    }
-    if (/permission|read-only|denied|not a directory/i.test(cause.message)) {
-      throw new NitkaError(
-        'unavailable',
-        `cannot write to the data folder ${dataDir} (${cause.message}): change its owner or its permissions`,
-        { cause: thrown },
-      )
-    }
-    throw unreadable(dataDir, thrown)
+    throw closed(dataDir, thrown, 'write to')
   }
+}
+
+async function openLevel(options: OpeningOptions, folder: string, mustExist: boolean) {
+  for (let cut = false; ; cut = true) {
+    const found = existsSync(join(folder, 'CURRENT'))
+    const unverified = found ? await verifyTables(options, folder) : []
+    let manifest = ''
+    try {
+      readLogs(folder)
+      if (found) manifest = manifestOf(folder)
+      return { level: await openDisk(folder, { ...options, create: !mustExist }), unverified }
+    } catch (thrown) {
+      if (cut || !/^Corruption/.test(causeOf(thrown).message) || !cutUnfinishedEdit(folder, manifest))
+        throw refused(options, thrown)
+    }
+  }
+}
+
+/** A log that LevelDB cannot read counts as empty, and is removed then. So whatever cannot be read is found out before. */
+function readLogs(folder: string): void {
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  for (const name of names.filter((one) => one.endsWith('.log'))) {
+    try {
+      readFileSync(join(folder, name))
+    } catch (thrown) {
+      // Another process has the store and is done with this one: LevelDB will say so.
+      if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')) throw thrown
+    }
+  }
+}
+
+/** Why LevelDB did not open the store, for a person. */
+function refused({ dataDir }: OpeningOptions, thrown: unknown): NitkaError {
+  const cause = causeOf(thrown)
+  if ('code' in cause && cause.code === 'LEVEL_LOCKED') {
+    const what = `${dataDir} is in use by another process: stop it, or choose another folder`
+    return new NitkaError('unavailable', what, { cause: thrown })
+  }
+  if (/permission|read-only|denied|not a directory/i.test(cause.message)) return closed(dataDir, thrown, 'write to')
+  return unreadable(dataDir, thrown)
+}
+
+/** A folder that does not let this process in, or a disk that fails or is full. */
+function closed(dataDir: string, thrown: unknown, doing: 'create' | 'read' | 'write to'): NitkaError {
+  const cause = causeOf(thrown)
+  if (isTrouble(cause)) return troubled(dataDir, cause)
+  const instead =
+    doing === 'create' ? 'choose another folder or change its owner' : 'change its owner or its permissions'
+  const what = `cannot ${doing} the data folder ${dataDir} (${cause.message}): ${instead}`
+  return new NitkaError('unavailable', what, { cause: thrown })
+}
+
+/** Errors of the disk or the machine, which say nothing about what is stored. */
+function isTrouble(cause: Error): boolean {
+  return /no space left|disk quota|i(nput|)\/o(utput|) error|too many open files|allocate memory/i.test(cause.message)
+}
+
+function troubled(dataDir: string, cause: Error): NitkaError {
+  const what = `${dataDir}: the disk failed (${cause.message}): make room or look at the disk, and start again`
+  return new NitkaError('unavailable', what, { cause })
 }
 
 async function checkedMeta(options: OpeningOptions, disk: Disk, found: boolean): Promise<Meta | undefined> {
@@ -155,8 +203,9 @@ async function checkedMeta(options: OpeningOptions, disk: Disk, found: boolean):
   if (meta === undefined) {
     // Empty is right for a new store and for one whose first batch never came to be.
     const mark = readMark(dataDir)
-    if (found && !(mark.state === 'read' && mark.batch === 0)) throw refuse(dataDir, 'its first batch is missing')
-    return undefined
+    if (!found || (mark.state === 'read' && mark.batch === 0)) return undefined
+    const what = `${dataDir}: its first batch is missing: restore a backup, or begin with another folder (see docs/storage.md)`
+    throw new NitkaError('damaged', what)
   }
   if (meta.schema > schemaVersion) throw newerSchema(dataDir, meta.schema)
   if (meta.durability !== durability) {
@@ -170,13 +219,13 @@ async function checkedMeta(options: OpeningOptions, disk: Disk, found: boolean):
 
 interface Start {
   readonly disk: Disk
-  readonly mark: Mark
+  readonly mark: Opened['mark']
   readonly meta: Meta | undefined
   readonly marked: number | undefined
 }
 
 /** Checks the commit chain; makes a new store, migrates an old one, or begins a new chain when loss is accepted. */
-async function startChain(options: OpeningOptions, { disk, mark, meta, marked }: Start) {
+export async function startChain(options: OpeningOptions, { disk, mark, meta, marked }: Start) {
   const { dataDir, durability, random } = options
   const newEpoch = () => Buffer.from(random.bytes(12)).toString('base64url')
   const write = async (next: Meta, number: number, writes = [writeMeta(next)]) => {
@@ -185,7 +234,7 @@ async function startChain(options: OpeningOptions, { disk, mark, meta, marked }:
     return { epoch: next.epoch, generation: next.generation, last: number }
   }
   if (meta === undefined)
-    return write({ schema: schemaVersion, epoch: newEpoch(), durability, base: 0, generation: 1 }, 1)
+    return write({ schema: schemaVersion, epoch: newEpoch(), durability, base: 0, generation: options.generation }, 1)
   const { last, missing } = await readChain(disk, meta.base)
   // A relaxed store may lose its end with the machine; the mark says nothing about it.
   const short = durability === 'disk' && marked !== undefined && marked > last
@@ -223,9 +272,11 @@ function refuse(dataDir: string, what: string): NitkaError {
 
 function unreadable(dataDir: string, thrown: unknown): NitkaError {
   if (thrown instanceof NitkaError) return thrown
+  const cause = causeOf(thrown)
+  if (isTrouble(cause)) return troubled(dataDir, cause)
   return new NitkaError(
     'damaged',
-    `${dataDir}: the store cannot be read (${causeOf(thrown).message}): restore a backup (see docs/storage.md)`,
+    `${dataDir}: the store cannot be read (${cause.message}): restore a backup (see docs/storage.md)`,
     { cause: thrown },
   )
 }

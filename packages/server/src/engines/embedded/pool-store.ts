@@ -3,15 +3,16 @@
 
 import { NitkaError } from '@nitka/protocol'
 import type { PoolRecord, PoolRecordKind, PoolStore, PoolWrite } from '../../pools/pool-store.ts'
+import { nameBytes } from '../names.ts'
 import type { Committer } from './committer.ts'
 import type { Draft, Operation, Slot } from './draft.ts'
-import { beyond, counted, justAfter, key, nameBytes, spaces } from './keys.ts'
+import { beyond, counted, justAfter, key, spaces } from './keys.ts'
 import type { Reader } from './reader.ts'
 import { Parts, seal } from './values.ts'
 
 const kindByte = { resource: 0x72, hold: 0x68, booking: 0x62 } as const satisfies Record<PoolRecordKind, number>
 const kinds = Object.keys(kindByte) as PoolRecordKind[]
-const tokensPerGeneration = 2 ** 32
+export const tokensPerGeneration = 2 ** 32
 
 export class EmbeddedPoolStore implements PoolStore {
   readonly #committer: Committer
@@ -33,7 +34,7 @@ export class EmbeddedPoolStore implements PoolStore {
         const rows = await view.rows({ from, to: beyond(spaces.pool), limit: 1_000 })
         if (rows.length === 0) return records
         for (const [at, value] of rows) {
-          records.push({ ...readKey(at), value: view.open(at, value).toString() })
+          records.push({ ...readPoolKey(at), value: view.open(at, value).toString() })
           from = justAfter(at)
         }
       }
@@ -42,6 +43,11 @@ export class EmbeddedPoolStore implements PoolStore {
 
   async save(writes: readonly PoolWrite[]): Promise<void> {
     if (writes.length > 0) await this.#committer.submit(new SaveOperation(writes))
+  }
+
+  /** No other process has the store. */
+  under(): PoolStore {
+    return this
   }
 
   tokens(count: number): Promise<number> {
@@ -58,7 +64,8 @@ function recordKey({ kind, pool, id }: Omit<PoolRecord, 'value'>): Buffer {
   )
 }
 
-function readKey(at: Buffer): Omit<PoolRecord, 'value'> {
+/** What the key of a record says. */
+export function readPoolKey(at: Buffer): Omit<PoolRecord, 'value'> {
   const kind = kinds.find((one) => kindByte[one] === at[spaces.pool.length])
   if (kind === undefined) throw new NitkaError('damaged', 'a key of the store names no kind of record')
   const start = spaces.pool.length + 2
@@ -94,7 +101,7 @@ class SaveOperation implements Operation<void> {
   }
 }
 
-const tokensKey = key(spaces.meta, Buffer.from('tokens'))
+export const tokensKey = key(spaces.meta, Buffer.from('tokens'))
 
 class TokensOperation implements Operation<number> {
   readonly bytes = 100
@@ -123,6 +130,6 @@ class TokensOperation implements Operation<number> {
   }
 }
 
-function readTokens(body: Buffer): number {
+export function readTokens(body: Buffer): number {
   return Number(new Parts(body).raw(8).readBigUInt64BE())
 }

@@ -3,9 +3,10 @@
 
 import { NitkaError } from '@nitka/protocol'
 import type { Member, Room, RoomDirectory } from '../../rooms/room-directory.ts'
+import { nameBytes } from '../names.ts'
 import type { Committer } from './committer.ts'
 import type { Draft, Operation, Slot } from './draft.ts'
-import { beyond, counted, justAfter, key, nameBytes, spaces } from './keys.ts'
+import { beyond, counted, justAfter, key, spaces } from './keys.ts'
 import { checkLimit } from './log-pages.ts'
 import type { Reader, ReadView } from './reader.ts'
 import { RoomCache } from './room-cache.ts'
@@ -74,6 +75,11 @@ export class EmbeddedRoomDirectory implements RoomDirectory {
     })
   }
 
+  async membership(id: string, user: string): Promise<{ room: Room; member: boolean } | undefined> {
+    const room = await this.get(id)
+    return room && { room, member: await this.isMember(id, user) }
+  }
+
   async add(
     id: string,
     member: Member,
@@ -111,13 +117,19 @@ function joinedKey(user: string, id: string): Buffer {
   return key(spaces.joined, counted(nameBytes(user, 'user', 128)), nameBytes(id, 'room', 128))
 }
 
-function readRoom(id: string, body: Buffer): RoomRecord {
+export function readRoom(id: string, body: Buffer): RoomRecord {
   const parts = new Parts(body)
   const members = parts.number()
   const time = parts.number()
   const open = parts.byte() === 1
   const creator = parts.name()
   return { members, room: { id, name: parts.rest(), open, creator, time } }
+}
+
+/** Who is in which room, by a key of the space of members. */
+export function readMember(at: Buffer, body: Buffer): Member & { readonly room: string } {
+  const key = new Parts(at.subarray(spaces.member.length))
+  return { room: key.name(), user: key.rest(), time: new Parts(body).number() }
 }
 
 function roomBody({ room, members }: RoomRecord): Buffer {

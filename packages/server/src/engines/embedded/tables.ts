@@ -6,7 +6,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { crc32c } from './crc32c.ts'
+import { crc32c, unmasked } from './crc32c.ts'
 import { liveTables } from './manifest.ts'
 
 const footerBytes = 48
@@ -27,7 +27,12 @@ export function tableFiles(folder: string): TableFile[] {
     (name) => /^\d+\.(ldb|sst)$/.test(name) && live?.has(Number.parseInt(name, 10)) !== false,
   )
   const newestFirst = names.toSorted((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10))
-  return newestFirst.map((name) => ({ name, path: join(folder, name), bytes: statSync(join(folder, name)).size }))
+  return newestFirst.flatMap((name) => {
+    const path = join(folder, name)
+    // Compacted away, by a process that has the store.
+    const bytes = statSync(path, { throwIfNoEntry: false })?.size
+    return bytes === undefined ? [] : [{ name, path, bytes }]
+  })
 }
 
 /** What is wrong with the table, undefined when every block is what was written. A table that is gone is fine. */
@@ -84,10 +89,8 @@ function readVarint(bytes: Buffer, cursor: { at: number }): number {
 function verifyBlock(bytes: Buffer, { at, size }: Handle): void {
   const end = at + size
   if (end + trailerBytes > bytes.length) throw new Damage('a block lies outside')
-  const masked = bytes.readUInt32LE(end + 1)
-  const turned = (masked - 0xa282ead8) >>> 0
-  const stored = ((turned >>> 17) | (turned << 15)) >>> 0
-  if (stored !== crc32c(bytes, at, end + 1)) throw new Damage(`the block at ${at} fails its checksum`)
+  if (unmasked(bytes.readUInt32LE(end + 1)) !== crc32c(bytes, at, end + 1))
+    throw new Damage(`the block at ${at} fails its checksum`)
 }
 
 /** The handles that an index block holds as values. Verifies the block itself. */

@@ -1,18 +1,13 @@
 // Planning an add: keys, places, records. All tasks of one call or none.
 
-import { hash } from 'node:crypto'
-import { isId, NitkaError } from '@nitka/protocol'
-import { type Added, claimBytesMax, type NewTask } from '../../tasks/task-store.ts'
+import type { Added, NewTask } from '../../tasks/task-store.ts'
+import { checkTask, otherPayload, payloadHash } from '../task-checks.ts'
 import { readRemembered } from './append.ts'
 import type { Draft, Operation, Slot } from './draft.ts'
-import { checkName, nameBytes, spaces } from './keys.ts'
+import { spaces } from './keys.ts'
 import type { TaskBook } from './task-book.ts'
 import { taskBytesMax, writeTask } from './task-codec.ts'
-import { onceBody, onceKey, rankOf, slim } from './task-records.ts'
-
-const hashBytes = 16
-const attemptsMax = 1_000_000
-const durationMax = 366 * 24 * 60 * 60 * 1_000
+import { onceBody, onceKey, rankOf, type StoredTask, slim } from './task-records.ts'
 
 export class AddOperation implements Operation<readonly Added[]> {
   readonly bytes: number
@@ -31,7 +26,7 @@ export class AddOperation implements Operation<readonly Added[]> {
     this.#dedupeWindowMs = dedupeWindowMs
     let bytes = 0
     for (const task of tasks) {
-      check(task)
+      checkTask(task)
       bytes += task.payload.length + 500
     }
     this.bytes = bytes
@@ -106,16 +101,10 @@ export class AddOperation implements Operation<readonly Added[]> {
       ...{ task, seq: queue.seq, rank: rankOf(task.priority) },
       ...{ size: Buffer.byteLength(task.payload), bare: false },
     }
-    const { writer } = draft
-    writer.room(taskBytesMax(task))
-    writer.bytes(spaces.task)
-    writer.text(task.id)
-    writer.beginValue()
-    writeTask(writer, stored)
-    draft.writes.push(writer.endRecord())
+    putTask(draft, stored)
     if (slot !== undefined && payload !== undefined) {
       const now = book.tools.now()
-      draft.put(slot, onceBody(writer, { stored: now, hash: payload, time: task.time, id: task.id }))
+      draft.put(slot, onceBody(draft.writer, { stored: now, hash: payload, time: task.time, id: task.id }))
       draft.expire(slot, now)
     }
     const held = { stored: slim(stored), status: undefined }
@@ -126,41 +115,13 @@ export class AddOperation implements Operation<readonly Added[]> {
   }
 }
 
-function payloadHash(payload: string): Buffer {
-  return hash('sha256', payload, 'buffer').subarray(0, hashBytes)
-}
-
-function otherPayload({ key }: NewTask): NitkaError {
-  return new NitkaError('conflict', `the key ${key} was used before for another payload`, { field: 'key' })
-}
-
-/** The shape that the store relies on. What is sensible beyond it, the service decides. @throws NitkaError `invalid` */
-function check(task: NewTask): void {
-  const { id, payload, priority, delayMs, maxAttempts, leaseMs, backoff } = task
-  if (!isId(id)) throw new NitkaError('invalid', 'id must be an id of 20 characters', { field: 'id' })
-  queueName(task.queue)
-  if (task.key !== undefined) nameBytes(task.key, 'key', 128)
-  if (task.group !== undefined) checkName(task.group, 'group', 128)
-  if (task.room !== undefined) checkName(task.room, 'room', 128)
-  if (!payload.startsWith('{') || !payload.isWellFormed() || payload.length > claimBytesMax) {
-    throw new NitkaError('invalid', 'payload must be a JSON object of at most 4 MiB', { field: 'payload' })
-  }
-  whole(priority, 'priority', -1_000, 1_000)
-  whole(delayMs, 'delayMs', 0, durationMax)
-  whole(maxAttempts, 'maxAttempts', 1, attemptsMax)
-  whole(leaseMs, 'leaseMs', 1, durationMax)
-  whole(backoff.ms, 'backoff.ms', 0, durationMax)
-  whole(backoff.maxMs, 'backoff.maxMs', 0, durationMax)
-}
-
-/** @throws NitkaError `invalid` */
-export function queueName(queue: string): string {
-  if (/^[A-Za-z0-9_-]{1,128}$/.test(queue)) return queue
-  throw new NitkaError('invalid', 'queue must be 1 to 128 characters of A-Z, a-z, 0-9, _ and -', { field: 'queue' })
-}
-
-/** @throws NitkaError `invalid` */
-export function whole(value: number, field: string, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return
-  throw new NitkaError('invalid', `${field} must be an integer from ${min} to ${max}`, { field })
+/** Writes the record of a task. */
+export function putTask(draft: Draft, stored: StoredTask): void {
+  const { writer } = draft
+  writer.room(taskBytesMax(stored.task))
+  writer.bytes(spaces.task)
+  writer.text(stored.task.id)
+  writer.beginValue()
+  writeTask(writer, stored)
+  draft.writes.push(writer.endRecord())
 }

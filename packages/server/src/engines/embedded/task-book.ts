@@ -4,6 +4,7 @@
 import { isId, NitkaError } from '@nitka/protocol'
 import { remembered } from '../../tasks/rules.ts'
 import type { Attempt, AttemptOutcome, Ended } from '../../tasks/task-store.ts'
+import { queuesMax } from '../task-checks.ts'
 import type { Draft } from './draft.ts'
 import { key, ordered, spaces } from './keys.ts'
 import { readStatus, readTask, statusBytesMax, writeStatus } from './task-codec.ts'
@@ -21,9 +22,6 @@ import {
   taskKey,
   writeLineRow,
 } from './task-records.ts'
-
-/** Queues that there may be. */
-const queuesMax = 1_000
 
 /** Where a task is. */
 export type Whereabouts = { readonly lease: LiveLease } | { readonly held: Held } | undefined
@@ -213,6 +211,8 @@ export class TaskBook {
       ...{ id, queue: queue.name, worker, attempt: lease.attempt, token },
       how: outcome,
       lost: attempt.lost,
+      dead: false,
+      ...(attempt.reason === undefined ? undefined : { reason: attempt.reason }),
     }
     const line = { number: lease.attempt, worker, started: lease.started, ended: this.tools.now(), outcome }
     const counts = outcome === 'failed' || outcome === 'expired' || outcome === 'released'

@@ -35,6 +35,7 @@ test('whatever workers, time and crashes do, tasks are never lost, never with tw
       ahead += ms
     },
     restart: async () => (await opened.reopen()).tasks,
+    refresh: async () => undefined,
   }
   let queues = 0
   await fc.assert(

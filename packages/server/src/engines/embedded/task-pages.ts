@@ -2,10 +2,10 @@
 
 import { isId, NitkaError } from '@nitka/protocol'
 import type { Task, TaskPage, TaskQuery, TaskState } from '../../tasks/task-store.ts'
+import { queueName } from '../task-checks.ts'
 import { beyond, justAfter, spaces } from './keys.ts'
 import { checkLimit } from './log-pages.ts'
 import type { Reader, ReadView } from './reader.ts'
-import { queueName } from './task-add.ts'
 import { historyOf, type TaskBook } from './task-book.ts'
 import { readStatus, readTask } from './task-codec.ts'
 import { deadKey, lanePrefix, type Status, statusKey, taskKey } from './task-records.ts'

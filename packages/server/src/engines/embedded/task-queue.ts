@@ -2,6 +2,7 @@
 // those without a group share one lane without limits. Counts are durable: each changed one is written once per batch.
 
 import type { QueueCounts, QueueSettings } from '../../tasks/task-store.ts'
+import { LastMinute } from '../last-minute.ts'
 import type { Draft } from './draft.ts'
 import { spaces } from './keys.ts'
 import { Line, type Placed } from './task-line.ts'
@@ -11,7 +12,6 @@ import type { Writer } from './writer.ts'
 
 /** Groups of a queue with tasks at one time. */
 export const groupsMax = 100_000
-const minuteMs = 60_000
 /** A reading of a lane takes in so many tasks at least, and of all lanes together about so many. */
 const aheadMin = 16
 const aheadAll = 4_096
@@ -70,9 +70,7 @@ export class Queue {
   /** Those that have something to claim, in the order in which they are served. */
   #ring: Lane[] = []
   #turn = 0
-  #minute = 0
-  #doneNow = 0
-  #doneBefore = 0
+  readonly #settled = new LastMinute()
 
   constructor(name: string, delayed = new Line(delayedPrefix(name))) {
     this.name = name
@@ -230,16 +228,7 @@ export class Queue {
 
   settled(now: number): void {
     this.done += 1
-    this.#roll(now)
-    this.#doneNow += 1
-  }
-
-  #roll(now: number): void {
-    const minute = Math.floor(now / minuteMs)
-    if (minute === this.#minute) return
-    this.#doneBefore = minute === this.#minute + 1 ? this.#doneNow : 0
-    this.#doneNow = 0
-    this.#minute = minute
+    this.#settled.add(now, 1)
   }
 
   get settings(): QueueSettings {
@@ -247,7 +236,6 @@ export class Queue {
   }
 
   counts(now: number): QueueCounts {
-    this.#roll(now)
     let oldestReady = Number.POSITIVE_INFINITY
     let looked = 0
     for (const { ready } of this.lanes.values()) {
@@ -262,7 +250,7 @@ export class Queue {
       leased: this.leased,
       dead: this.dead,
       done: this.done,
-      donePerMinute: this.#doneBefore,
+      donePerMinute: this.#settled.sum(now),
       ...(oldestReady < Number.POSITIVE_INFINITY ? { oldestReady } : undefined),
     }
   }

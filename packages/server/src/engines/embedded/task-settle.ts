@@ -190,7 +190,7 @@ export class BuryOperation implements Operation<{ readonly buried: boolean; read
     if ('lease' in where) {
       const { ended, status } = book.end(draft, where.lease, { outcome: 'buried', reason: this.#reason, lost: true })
       book.bury(draft, where.lease.held, { ...status, state: 'dead' })
-      return { buried: true, ended: [ended] }
+      return { buried: true, ended: [{ ...ended, dead: true }] }
     }
     const { held } = where
     const state = held.status?.state ?? 'ready'
@@ -222,8 +222,9 @@ function failLease(
   const { held } = lease
   const { task } = held.stored
   const { ended: end, status } = book.end(draft, lease, attempt)
-  ended.push(end)
-  if (status.failures >= task.maxAttempts) {
+  const dead = status.failures >= task.maxAttempts
+  ended.push({ ...end, dead })
+  if (dead) {
     book.bury(draft, held, { ...status, state: 'dead' })
     return 'dead'
   }

@@ -18,11 +18,12 @@ import type {
 } from '../../tasks/task-store.ts'
 import type { Clock } from '../../world.ts'
 import type { EngineCounters } from '../engine.ts'
+import { checkName } from '../names.ts'
+import { queueName, whole } from '../task-checks.ts'
 import type { Committer } from './committer.ts'
-import { checkName } from './keys.ts'
 import { checkLimit } from './log-pages.ts'
 import type { Reader } from './reader.ts'
-import { AddOperation, queueName, whole } from './task-add.ts'
+import { AddOperation } from './task-add.ts'
 import { ConfigureOperation, DeadOperation, LeaseOperation, PurgeOperation } from './task-admin.ts'
 import type { TaskBook } from './task-book.ts'
 import { ClaimOperation } from './task-claim.ts'
@@ -47,6 +48,9 @@ interface TaskStoreParts {
 }
 
 export class EmbeddedTaskStore implements TaskStore {
+  /** Never told: there are no others. */
+  onEnded: TaskStore['onEnded']
+  onDue: TaskStore['onDue']
   readonly #parts: TaskStoreParts
   readonly #pages: TaskPages
   readonly #sweep: TaskSweep

@@ -1,6 +1,7 @@
 // Forgets tasks that were done some time ago, in the background, a list at a time: what one batch settled, one batch forgets.
 
-import type { Clock, Timer } from '../../world.ts'
+import type { Clock } from '../../world.ts'
+import { Rounds } from '../rounds.ts'
 import type { Committer } from './committer.ts'
 import type { Draft, Operation } from './draft.ts'
 import { key, ordered, spaces } from './keys.ts'
@@ -15,9 +16,7 @@ export class TaskSweep {
   readonly #reader: Reader
   readonly #clock: Clock
   readonly #doneMs: number
-  readonly #timer: Timer
-  #running: Promise<void> | undefined
-  #closed = false
+  readonly #rounds: Rounds
 
   /** @param doneMs how long a done task is kept */
   constructor(committer: Committer, reader: Reader, clock: Clock, doneMs: number) {
@@ -25,39 +24,29 @@ export class TaskSweep {
     this.#reader = reader
     this.#clock = clock
     this.#doneMs = doneMs
-    this.#timer = clock.every(everyMs, () => void this.run())
+    this.#rounds = new Rounds(clock, everyMs, () => this.#round())
   }
 
   /** One round, the one that runs already if there is one. */
   run(): Promise<void> {
-    if (this.#closed) return Promise.resolve()
-    this.#running ??= this.#round().finally(() => {
-      this.#running = undefined
-    })
-    return this.#running
+    return this.#rounds.run()
   }
 
   /** Ends after the list under way. */
-  async close(): Promise<void> {
-    this.#closed = true
-    this.#timer.cancel()
-    await this.#running
+  close(): Promise<void> {
+    return this.#rounds.close()
   }
 
   async #round(): Promise<void> {
     const end = this.#clock.now() - this.#doneMs
-    try {
-      while (end > 0 && !this.#closed) {
-        const list = await this.#reader.view(async (view) => {
-          const [row] = await view.rows({ from: spaces.done, to: key(spaces.done, ordered(end)), limit: 1 })
-          // A damaged list leaves its tasks behind, done as they are.
-          return row && { at: row[0], ids: idsOf(view.opened(...row) ?? Buffer.alloc(0)) }
-        })
-        if (list === undefined) return
-        await this.#committer.submit(new ForgetOperation(list))
-      }
-    } catch {
-      // The store failed or is closing, which its health tells.
+    while (end > 0 && !this.#rounds.closed) {
+      const list = await this.#reader.view(async (view) => {
+        const [row] = await view.rows({ from: spaces.done, to: key(spaces.done, ordered(end)), limit: 1 })
+        // A damaged list leaves its tasks behind, done as they are.
+        return row && { at: row[0], ids: idsOf(view.opened(...row) ?? Buffer.alloc(0)) }
+      })
+      if (list === undefined) return
+      await this.#committer.submit(new ForgetOperation(list))
     }
   }
 }

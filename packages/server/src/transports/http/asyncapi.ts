@@ -3,6 +3,7 @@
 import { rpcSubprotocol } from '@nitka/protocol'
 import { calls, notifications, values } from '@nitka/protocol/schemas'
 import type { TSchema } from 'typebox'
+import { ownVersion } from '../../version.ts'
 
 interface Message {
   readonly name: string
@@ -10,8 +11,8 @@ interface Message {
   readonly payload: unknown
 }
 
-/** A fresh document. */
-export function asyncApi(): unknown {
+/** A fresh document. `base`: where the server is attached, '' at the root. */
+export function asyncApi(base: string): unknown {
   const messages: Record<string, Message> = {}
   const operations: Record<string, unknown> = {}
   for (const [name, call] of Object.entries(calls)) {
@@ -38,10 +39,10 @@ export function asyncApi(): unknown {
     asyncapi: '3.0.0',
     info: {
       title: 'Nitka',
-      version: '0.1.0',
+      version: ownVersion(),
       description: `JSON-RPC 2.0 over WebSocket at /ws (subprotocol ${rpcSubprotocol}), and the plain dialects.`,
     },
-    channels: { ws: { address: '/ws', messages }, ...plainChannels() },
+    channels: { ws: { address: `${base}/ws`, messages }, ...plainChannels(base) },
     operations,
   }
 }
@@ -80,10 +81,10 @@ const errorPayload = {
   },
 }
 
-function plainChannels(): Record<string, unknown> {
+function plainChannels(base: string): Record<string, unknown> {
   return {
     relay: {
-      address: '/relay/{channel}',
+      address: `${base}/relay/{channel}`,
       parameters: { channel: { description: 'A name; absent: `default`.' } },
       messages: {
         any: {
@@ -94,7 +95,7 @@ function plainChannels(): Record<string, unknown> {
       },
     },
     room: {
-      address: '/rooms/{room}/ws',
+      address: `${base}/rooms/{room}/ws`,
       parameters: { room: { description: 'A room that the user is a member of, or an open one.' } },
       messages: {
         entry: { name: 'entry', summary: 'Each message of the room.', payload: values.RoomEntry },

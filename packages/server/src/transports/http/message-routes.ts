@@ -71,7 +71,7 @@ function sending(http: FastifyInstance, { direct, who, authorize }: MessageRoute
       },
     },
     async (request: FastifyRequest<{ Body: Static<typeof bodies.SendUser> }>, reply) => {
-      await demand(authorize, (await who(request)) ?? '', 'backend.send', String(request.body.toUser))
+      await demand(authorize, await who(request), 'backend.send', String(request.body.toUser))
       const { id, ...send } = request.body
       return sendSent(reply, await direct.sendUser(send, id))
     },
@@ -87,7 +87,7 @@ function sending(http: FastifyInstance, { direct, who, authorize }: MessageRoute
       },
     },
     async (request: FastifyRequest<{ Body: Static<typeof bodies.SendSystem> }>, reply) => {
-      await demand(authorize, (await who(request)) ?? '', 'backend.send', String(request.body.toUser))
+      await demand(authorize, await who(request), 'backend.send', String(request.body.toUser))
       const { id, ...send } = request.body
       return sendSent(reply, await direct.sendSystem(send, id))
     },
@@ -106,17 +106,24 @@ function batches(http: FastifyInstance, { who, authorize, ...parts }: MessageRou
       },
     },
     async (request: FastifyRequest<{ Body: Static<typeof bodies.Batch> }>, reply) => {
-      await demand(authorize, (await who(request)) ?? '', 'backend.send', '*')
-      return reply.code(201).send({ results: await batch(parts, request.body.operations) })
+      const caller = await who(request)
+      await demand(authorize, caller, 'backend.send', '*')
+      const permit = (queue: string): Promise<void> => demand(authorize, caller, 'tasks.add', queue)
+      return reply.code(201).send({ results: await batch(parts, request.body.operations, permit) })
     },
   )
 }
 
 /** All or nothing; the results in the order of the operations. */
-async function batch(parts: BatchParts, operations: readonly Operation[]): Promise<unknown[]> {
+async function batch(
+  parts: BatchParts,
+  operations: readonly Operation[],
+  permit: (queue: string) => Promise<void>,
+): Promise<unknown[]> {
   const { direct, rooms, tasks, log, storeTogether } = parts
   const wishes = operations.flatMap((operation) => ('task' in operation ? [operation.task] : []))
   const fresh = wishes.length === 0 ? [] : tasks.read(wishes)
+  for (const queue of new Set(fresh.map((task) => task.queue))) await permit(queue)
   const drafts: DraftAppend[] = []
   for (const operation of operations) {
     if (!('task' in operation)) drafts.push(await draftOf(operation, direct, rooms))

@@ -21,6 +21,8 @@ interface OperationRoutes {
   /** Why no traffic should come, undefined when it may. */
   readonly unready: () => string | undefined
   readonly durability: string
+  /** Where the server is attached, '' at the root. */
+  readonly base: string
   /** The page at `/`, when there is one. */
   readonly page: URL | undefined
 }
@@ -37,7 +39,7 @@ export function operationRoutes(http: FastifyInstance, parts: OperationRoutes): 
   documents(http, parts)
   const { metrics, store, relay, who, authorize } = parts
   http.get('/metrics', { schema: { tags: ['operation'], summary: 'Prometheus metrics' } }, async (request, reply) => {
-    await demand(authorize, (await who(request)) ?? '', 'admin.metrics', '')
+    await demand(authorize, await who(request), 'admin.metrics', '')
     return reply.type(metrics.contentType).send(await metrics.text())
   })
   http.get(
@@ -45,7 +47,7 @@ export function operationRoutes(http: FastifyInstance, parts: OperationRoutes): 
     { schema: { tags: ['operation'], summary: 'What became of a message', querystring: TraceQuery } },
     async (request: FastifyRequest<{ Params: { id: string }; Querystring: Static<typeof TraceQuery> }>) => {
       const { user, room } = request.query
-      await demand(authorize, user ?? '', 'admin.trace', room ?? user ?? '')
+      await demand(authorize, await who(request), 'admin.trace', room ?? user ?? '')
       if (room !== undefined) return traceAnswer(await trace(store, { kind: 'room', id: room }, request.params.id))
       if (user !== undefined) return traceAnswer(await traceForUser(store, user, request.params.id))
       throw new NitkaError('invalid', 'say where to look with ?user= or ?room=', { field: 'user' })
@@ -57,7 +59,7 @@ export function operationRoutes(http: FastifyInstance, parts: OperationRoutes): 
       schema: { tags: ['operation'], summary: 'The latest relay messages that were dropped', querystring: DropsQuery },
     },
     async (request: FastifyRequest<{ Querystring: Static<typeof DropsQuery> }>) => {
-      await demand(authorize, (await who(request)) ?? '', 'admin.trace', 'relay')
+      await demand(authorize, await who(request), 'admin.trace', 'relay')
       const drops = relay.drops(request.query.channel)
       return { drops: drops.map((drop) => ({ ...drop, time: new Date(drop.time).toISOString() })), next: null }
     },
@@ -80,10 +82,10 @@ function health(http: FastifyInstance, { unready, durability }: OperationRoutes)
   )
 }
 
-function documents(http: FastifyInstance, { page }: OperationRoutes): void {
+function documents(http: FastifyInstance, { page, base }: OperationRoutes): void {
   const hidden = { schema: { hide: true } as never }
   http.get('/openapi.json', hidden, async () => http.swagger())
-  http.get('/asyncapi.json', hidden, async () => asyncApi())
+  http.get('/asyncapi.json', hidden, async () => asyncApi(base))
   if (page === undefined) return
   const html = readFileSync(page)
   http.get('/', hidden, async (_request, reply: FastifyReply) =>
@@ -91,7 +93,7 @@ function documents(http: FastifyInstance, { page }: OperationRoutes): void {
       .type('text/html; charset=utf-8')
       .header(
         'content-security-policy',
-        "default-src 'none'; connect-src 'self' ws: wss:; style-src 'unsafe-inline'; script-src 'unsafe-inline'",
+        "default-src 'none'; connect-src 'self' ws: wss:; style-src 'unsafe-inline'; script-src 'self' 'unsafe-inline'",
       )
       .send(html),
   )

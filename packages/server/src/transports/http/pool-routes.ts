@@ -18,8 +18,9 @@ export function poolRoutes(http: FastifyInstance, { who, authorize, ...services 
     const schema = { tags: ['pools'], summary: doc, body: params, response: { 200: result } }
     http.post(`/pools/${name.slice('pools.'.length)}`, { schema }, async (request, reply) => {
       const wish = call.check(request.body)
-      const user = (await who(request)) ?? ''
-      await demand(authorize, user, call.action, wish.pool ?? '')
+      const caller = await who(request)
+      const { user } = caller
+      await demand(authorize, caller, call.action, wish.pool ?? '')
       return reply.send(await call.run(services, { user, owner: undefined }, wish as never))
     })
   }

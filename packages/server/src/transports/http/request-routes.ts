@@ -4,8 +4,9 @@ import { http as bodies, pools as schemas } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import type { Requests } from '../../requests/requests.ts'
+import { resultJson } from '../../requests/result.ts'
 import { type Authorize, demand } from '../../sessions/auth.ts'
-import type { WhoOf } from './server.ts'
+import { sendJson, type WhoOf } from './server.ts'
 
 interface RequestRoutes {
   readonly requests: Requests
@@ -28,8 +29,9 @@ export function requestRoutes(http: FastifyInstance, { requests, who, authorize 
     },
     async (request: FastifyRequest<{ Params: { type: string }; Body: Static<typeof Question> }>, reply) => {
       const { type } = request.params
-      const user = (await who(request)) ?? ''
-      await demand(authorize, user, 'requests.call', type)
+      const caller = await who(request)
+      const { user } = caller
+      await demand(authorize, caller, 'requests.call', type)
       const result = await new Promise<unknown>((resolve, reject) => {
         const asked = requests.ask({ type, payload: request.body.payload, user }, (outcome) => {
           if ('error' in outcome) reject(outcome.error)
@@ -37,7 +39,7 @@ export function requestRoutes(http: FastifyInstance, { requests, who, authorize 
         })
         reply.raw.on('close', () => asked.drop())
       })
-      return reply.send({ result: result ?? null })
+      return sendJson(reply, `{"result":${resultJson(result)}}`)
     },
   )
   http.get(
@@ -51,7 +53,7 @@ export function requestRoutes(http: FastifyInstance, { requests, who, authorize 
       },
     },
     async (request, reply) => {
-      await demand(authorize, (await who(request)) ?? '', 'requests.read', '')
+      await demand(authorize, await who(request), 'requests.read', '')
       return reply.send({ types: requests.types(), next: null })
     },
   )

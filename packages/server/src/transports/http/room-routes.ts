@@ -7,7 +7,7 @@ import type { Static } from 'typebox'
 import { nextOf } from '../../log/paging.ts'
 import { entryText, roomAnswer } from '../../rooms/messages.ts'
 import type { Rooms } from '../../rooms/rooms.ts'
-import { type Authorize, demand } from '../../sessions/auth.ts'
+import { type Authorize, demand, type Identity, nobody, refuseNameless } from '../../sessions/auth.ts'
 import { sendJson, type WhoOf } from './server.ts'
 
 interface RoomRoutes {
@@ -44,9 +44,9 @@ function aboutRooms(http: FastifyInstance, { rooms, who, authorize }: RoomRoutes
       },
     },
     async (request: In<Static<typeof bodies.CreateRoom>>, reply) => {
-      const user = await callerOf(who, request)
-      await demand(authorize, user, 'rooms.create', request.body.id ?? '')
-      return reply.code(201).send(roomAnswer(await rooms.create(user, request.body)))
+      const caller = await namedCaller(who, request)
+      await demand(authorize, caller, 'rooms.create', request.body.id ?? '')
+      return reply.code(201).send(roomAnswer(await rooms.createAsked(caller.user, request.body)))
     },
   )
   http.get(
@@ -121,11 +121,11 @@ function aboutMembers(http: FastifyInstance, { rooms, who, authorize }: RoomRout
       },
     },
     async (request: In<Static<typeof bodies.AddMember>>, reply) => {
-      const user = await callerOf(who, request)
+      const caller = await namedCaller(who, request)
       const { room } = request.params
-      await demand(authorize, user, 'rooms.join', room)
+      await demand(authorize, caller, 'rooms.join', room)
       const member = userName(request.body.user, 'user')
-      const added = await rooms.addMember(user, room, member)
+      const added = await rooms.addMember(caller.user, room, member)
       return reply.code(added ? 201 : 200).send({ room, user: member })
     },
   )
@@ -194,7 +194,12 @@ function aboutMessages(http: FastifyInstance, { rooms, who }: RoomRoutes): void 
 
 /** @throws NitkaError `unauthenticated` */
 export async function callerOf(who: WhoOf, request: FastifyRequest): Promise<string> {
-  const user = await who(request)
-  if (user === undefined) throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
-  return user
+  return (await namedCaller(who, request)).user
+}
+
+/** @throws NitkaError `unauthenticated` */
+async function namedCaller(who: WhoOf, request: FastifyRequest): Promise<Identity> {
+  const caller = await who(request)
+  if (caller === nobody) throw new NitkaError('unauthenticated', 'say who you are with ?user=', { field: 'user' })
+  return caller.user === '' ? refuseNameless() : caller
 }

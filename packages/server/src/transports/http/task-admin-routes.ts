@@ -26,7 +26,7 @@ export function taskAdminRoutes(http: FastifyInstance, parts: TaskRoutes): void 
 
 function deadLetters(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): void {
   const permit = async (request: FastifyRequest, target: string): Promise<void> =>
-    demand(authorize, (await who(request)) ?? '', 'admin.tasks', target)
+    demand(authorize, await who(request), 'admin.tasks', target)
   const tags = ['tasks']
   const task = { 200: schemas.Task }
   http.post(
@@ -96,7 +96,7 @@ function queues(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): v
     },
     async (request: FastifyRequest<{ Params: { queue: string }; Body: Static<typeof schemas.QueueSettings> }>) => {
       const { queue } = request.params
-      await demand(authorize, (await who(request)) ?? '', 'admin.tasks', queue)
+      await demand(authorize, await who(request), 'admin.tasks', queue)
       return tasks.configure(queue, request.body)
     },
   )
@@ -110,7 +110,7 @@ function queues(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): v
     },
     async (request: FastifyRequest<{ Params: { queue: string }; Querystring: Static<typeof Confirm> }>) => {
       const { queue } = request.params
-      await demand(authorize, (await who(request)) ?? '', 'admin.tasks', queue)
+      await demand(authorize, await who(request), 'admin.tasks', queue)
       if (request.query.confirm !== queue) {
         throw new NitkaError('invalid', `confirm must repeat the name of the queue: ?confirm=${queue}`, {
           field: 'confirm',

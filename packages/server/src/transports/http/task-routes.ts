@@ -1,6 +1,6 @@
 // Tasks over HTTP: adding, reporting, and what people want to see of them.
 
-import { isId, NitkaError, parseJson } from '@nitka/protocol'
+import { isId, limits, NitkaError } from '@nitka/protocol'
 import { http as bodies, compileCheck, tasks as schemas } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
@@ -8,16 +8,13 @@ import { type Authorize, demand } from '../../sessions/auth.ts'
 import { queueAnswer, reportAnswer, reportsOf, taskAnswer } from '../../tasks/answers.ts'
 import type { TaskPage, TaskQuery } from '../../tasks/task-store.ts'
 import type { Tasks } from '../../tasks/tasks.ts'
-import type { WhoOf } from './server.ts'
+import { readJson, type WhoOf } from './server.ts'
 
 export interface TaskRoutes {
   readonly tasks: Tasks
   readonly who: WhoOf
   readonly authorize: Authorize
 }
-
-/** Arrays of tasks and reports have many keys. */
-const keysMax = 100_000
 
 const { Caller } = bodies
 
@@ -51,12 +48,7 @@ type One = FastifyRequest<{ Params: { id: string } }>
 
 export function taskRoutes(http: FastifyInstance, parts: TaskRoutes): void {
   void http.register(async (scope) => {
-    scope.removeContentTypeParser('application/json')
-    scope.addContentTypeParser(
-      'application/json',
-      { parseAs: 'string' },
-      async (_request: FastifyRequest, body: string) => parseJson(body, keysMax),
-    )
+    readJson(scope, limits.listKeys)
     adding(scope, parts)
     reporting(scope, parts)
   })
@@ -69,8 +61,8 @@ function adding(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): v
   const schema = { tags: ['tasks'], summary, body: NewTasks, response: { 200: Added, 201: Added } }
   http.post('/tasks', { schema, ...unchecked }, async (request, reply) => {
     const wish = tasks.read(request.body)
-    const user = (await who(request)) ?? ''
-    for (const queue of new Set(wish.map((task) => task.queue))) await demand(authorize, user, 'tasks.add', queue)
+    const caller = await who(request)
+    for (const queue of new Set(wish.map((task) => task.queue))) await demand(authorize, caller, 'tasks.add', queue)
     const added = await tasks.addAll(wish)
     return reply.code(added.every(({ repeated }) => repeated) ? 200 : 201).send({ tasks: added })
   })
@@ -85,7 +77,7 @@ function reporting(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes)
       throw new NitkaError('invalid', 'a report must be an array of task ids, or {"done":[…],"failed":[…]}')
     }
     const wish = Array.isArray(body) ? { done: checkPlain(body) } : checkReport(body)
-    await demand(authorize, (await who(request)) ?? '', 'tasks.report', '')
+    await demand(authorize, await who(request), 'tasks.report', '')
     const reports = reportsOf(wish, () => undefined)
     return reportAnswer(reports, await tasks.report(reports))
   })
@@ -93,7 +85,7 @@ function reporting(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes)
 
 function reading(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): void {
   const list = async (request: Page, query: Omit<TaskQuery, 'limit'>): Promise<unknown> => {
-    await demand(authorize, (await who(request)) ?? '', 'tasks.read', query.queue ?? '')
+    await demand(authorize, await who(request), 'tasks.read', query.queue ?? '')
     return pageAnswer(await tasks.list({ ...query, limit: request.query.limit ?? 50 }))
   }
   http.get(
@@ -128,7 +120,7 @@ function reading(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): 
       },
     },
     async (request: One) => {
-      await demand(authorize, (await who(request)) ?? '', 'tasks.read', request.params.id)
+      await demand(authorize, await who(request), 'tasks.read', request.params.id)
       return taskAnswer(await tasks.get(idOf(request)))
     },
   )
@@ -144,7 +136,7 @@ function reading(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): 
       },
     },
     async (request, reply) => {
-      await demand(authorize, (await who(request)) ?? '', 'tasks.read', '')
+      await demand(authorize, await who(request), 'tasks.read', '')
       return reply.send({ queues: tasks.queues().map(queueAnswer), next: null })
     },
   )
@@ -161,7 +153,7 @@ function leases(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): v
       },
     },
     async (request: FastifyRequest<{ Params: { id: string }; Body: Static<typeof Extend> }>) => {
-      await demand(authorize, (await who(request)) ?? '', 'tasks.report', request.params.id)
+      await demand(authorize, await who(request), 'tasks.report', request.params.id)
       const { token, lease } = request.body
       return { until: new Date(await tasks.extend(idOf(request), token, lease)).toISOString() }
     },
@@ -170,7 +162,7 @@ function leases(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes): v
     '/tasks/:id/progress',
     { schema: { tags: ['tasks'], summary: 'Keep a word on a task', params: OneTask, body: Progress } },
     async (request: FastifyRequest<{ Params: { id: string }; Body: Static<typeof Progress> }>, reply) => {
-      await demand(authorize, (await who(request)) ?? '', 'tasks.report', request.params.id)
+      await demand(authorize, await who(request), 'tasks.report', request.params.id)
       const { token, progress } = request.body
       await tasks.progress(idOf(request), token, progress)
       return reply.code(204).send()

@@ -1,0 +1,63 @@
+// Tokens: asked for when they are needed, renewed before they end.
+
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { SignJWT } from 'jose'
+import { eventually } from '../../server/testing/eventually.ts'
+import { start } from '../../server/testing/server.ts'
+import { connect, type StateChange } from '../src/index.ts'
+
+const secret = 'a secret of at least thirty-two bytes, for tests'
+
+function sign(user: string, seconds: number): Promise<string> {
+  const key = new TextEncoder().encode(secret)
+  const now = Math.floor(Date.now() / 1_000)
+  return new SignJWT({ sub: user, exp: now + seconds, iat: now }).setProtectedHeader({ alg: 'HS256' }).sign(key)
+}
+
+async function begin(t: TestContext) {
+  return start(t, { authMode: 'jwt', authSecret: secret, authSkewMs: 0 })
+}
+
+test('a client is who its token says, over an address that says nothing', async (t) => {
+  const { server } = await begin(t)
+  const nitka = connect(server.url, { token: await sign('anna', 60) })
+  t.after(() => nitka.close())
+  await nitka.ready()
+  assert.equal(nitka.user, 'anna')
+})
+
+test('a token that is about to end is renewed, and the connection stays', async (t) => {
+  const { server } = await begin(t)
+  let asked = 0
+  const nitka = connect(server.url, { token: () => sign('anna', ++asked === 1 ? 2 : 60), retryBaseMs: 10 })
+  t.after(() => nitka.close())
+  await nitka.ready()
+  const { session } = nitka.server ?? {}
+  await eventually(() => asked === 2, 'a second token is asked for')
+  // The first one would have ended by then.
+  await eventually(async () => (await nitka.rooms.list()).rooms.length === 0 && asked === 2, 'it still works')
+  assert.equal(nitka.server?.session, session)
+})
+
+test('a token that has ended and cannot be renewed ends the client, with the reason', async (t) => {
+  const { server } = await begin(t)
+  const nitka = connect(server.url, { token: await sign('anna', 1), retryBaseMs: 10 })
+  t.after(() => nitka.close())
+  const states: StateChange[] = []
+  nitka.on('state', (change) => states.push(change))
+  await nitka.ready()
+  await eventually(() => nitka.state === 'closed', 'it is closed')
+  assert.match(states.at(-1)?.error?.message ?? '', /token/)
+  await assert.rejects(nitka.rooms.list(), { code: 'closed' })
+})
+
+test('a refused token closes the client at once; a function is asked again, up to three times', async (t) => {
+  const { server } = await begin(t)
+  const fixed = connect(server.url, { token: 'nonsense', retryBaseMs: 10 })
+  await assert.rejects(fixed.ready(), { code: 'unauthenticated' })
+  let asked = 0
+  const asking = connect(server.url, { token: () => `nonsense ${++asked}`, retryBaseMs: 10 })
+  await assert.rejects(asking.ready(), { code: 'unauthenticated' })
+  assert.equal(asked, 3)
+})

@@ -1,0 +1,106 @@
+// A Postgres that is away for a while, or whose connections go silent, as one statement sees it.
+
+import assert from 'node:assert/strict'
+import { connect, createServer, type Socket } from 'node:net'
+import { after, type TestContext, test } from 'node:test'
+import { eventually } from '../../../testing/eventually.ts'
+import { noPostgres, TestPostgres } from '../../../testing/postgres.ts'
+import { realWorld } from '../../world.ts'
+import { Database } from './database.ts'
+
+const { clock } = realWorld()
+const skip = noPostgres() ?? false
+const server = skip === false ? await TestPostgres.start({ after }) : undefined
+
+/** A way to Postgres; what was connected until `silence` hears nothing any more, and is not told so. */
+async function wayTo(t: TestContext, url: string): Promise<{ readonly url: string; silence(): void }> {
+  const sockets = new Set<Socket>()
+  const port = Number(new URL(url).port)
+  const listener = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from)
+      from.on('error', () => undefined).on('close', () => to.destroy())
+      from.on('data', (bytes) => to.write(bytes))
+    }
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    listener.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const way = new URL(url)
+  way.port = String((listener.address() as { port: number }).port)
+  const silence = (): void => {
+    for (const socket of sockets) socket.removeAllListeners('data').resume()
+  }
+  return { url: way.toString(), silence }
+}
+
+test('when a machine is gone without a word, statements reach the one that took its place', { skip }, async (t) => {
+  const way = await wayTo(t, (await server?.database()) ?? '')
+  const database = new Database({ url: way.url, clock, connectionsMax: 3, statementMs: 1_000 })
+  t.after(() => database.close())
+  const one = () => database.run<{ one: number }>('select 1 as one')
+  await eventually(() => Promise.all([one(), one(), one()]).then(() => true), 'the database answers')
+  way.silence()
+  await assert.rejects(one(), { code: 'unavailable' })
+  assert.equal(database.renewed, 1)
+  await eventually(
+    () =>
+      one().then(
+        () => true,
+        () => false,
+      ),
+    'the database answers again',
+  )
+  assert.equal(database.trouble, undefined)
+})
+
+test('one statement that is late while others are answered does not end those', { skip }, async (t) => {
+  const database = new Database({
+    ...{ url: (await server?.database()) ?? '', clock, connectionsMax: 1, statementMs: 1_000 },
+  })
+  t.after(() => database.close())
+  // One connection: each waits for those before it, so some are late, though the server ends each in time.
+  const sleeps = Array.from({ length: 5 }, () => database.run('select pg_sleep(0.7)::text as slept'))
+  const outcomes = await Promise.allSettled(sleeps)
+  assert.equal(outcomes[0]?.status, 'fulfilled')
+  assert.equal(outcomes.at(-1)?.status, 'rejected')
+  assert.equal(database.renewed, 0)
+})
+
+test('a statement that cannot be sent waits for the database, and is done once it is there', { skip }, async (t) => {
+  const postgres = await TestPostgres.start(t)
+  const database = new Database({
+    ...{ url: await postgres.database(), clock, connectionsMax: 2, statementMs: 30_000 },
+  })
+  t.after(() => database.close())
+  await database.run('create table t (n int)')
+  await postgres.stop()
+  const waiting = Promise.all([1, 2, 3].map((n) => database.run('insert into t values ($1)', [n])))
+  const trouble = new Promise<void>((resolve) => {
+    const timer = clock.every(5, () => {
+      if (database.trouble === undefined) return
+      timer.cancel()
+      resolve()
+    })
+  })
+  await trouble
+  await postgres.start()
+  await waiting
+  assert.deepEqual(await database.run('select n from t order by n'), [{ n: 1 }, { n: 2 }, { n: 3 }])
+  assert.equal(database.trouble, undefined)
+})
+
+test('a database that stays away is an error within the time of a statement, and says so', { skip }, async (t) => {
+  const postgres = await TestPostgres.start(t)
+  const database = new Database({ url: await postgres.database(), clock, connectionsMax: 2, statementMs: 300 })
+  t.after(() => database.close())
+  await postgres.kill()
+  await assert.rejects(database.run('select 1'), { code: 'unavailable' })
+  assert.ok(database.trouble !== undefined && database.failures > 0)
+})

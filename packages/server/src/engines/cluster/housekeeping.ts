@@ -1,0 +1,50 @@
+// Removes in the background what the record no longer needs. Every node tries, one at a time works.
+
+import type { Clock, Random } from '../../world.ts'
+import { Rounds } from '../rounds.ts'
+import type { Database } from './database.ts'
+
+const everyMs = 60_000
+const pieceMax = 5_000
+/** Several times as long as nodes wait between their looks at what changed. */
+const changesKept = '30 seconds'
+
+export class Housekeeping {
+  /** Rows removed by this node. */
+  removed = 0
+  readonly #database: Database
+  readonly #dedupeWindowMs: number
+  readonly #rounds: Rounds
+
+  constructor(parts: { database: Database; clock: Clock; random: Random; dedupeWindowMs: number }) {
+    this.#database = parts.database
+    this.#dedupeWindowMs = parts.dedupeWindowMs
+    // Nodes that were started together do not all try at one moment.
+    const jitterMs = Math.floor(parts.random.fraction() * (everyMs / 2))
+    this.#rounds = new Rounds(parts.clock, everyMs / 2 + jitterMs, () => this.#round())
+  }
+
+  /** Works until nothing is left, or something fails: then the next time. Never rejects. */
+  run(): Promise<void> {
+    return this.#rounds.run()
+  }
+
+  close(): Promise<void> {
+    return this.#rounds.close()
+  }
+
+  async #round(): Promise<void> {
+    await this.#empty('select nitka.tidy($1::interval, $2) as removed', `${this.#dedupeWindowMs} milliseconds`)
+    await this.#empty('select nitka.tidy_changes($1::interval, $2) as removed', changesKept)
+  }
+
+  /** Repeats a statement that removes a piece, until there is less than one. */
+  async #empty(statement: string, keep: string): Promise<void> {
+    let removed = pieceMax
+    while (removed >= pieceMax && !this.#rounds.closed) {
+      const rows = await this.#database.run<{ removed: number }>(statement, [keep, pieceMax]).catch(() => [])
+      removed = rows[0]?.removed ?? 0
+      this.removed += removed
+    }
+  }
+}
