@@ -3,20 +3,23 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { SignJWT } from 'jose'
+import type { ServerTools } from '../../server/src/server-tools.ts'
+import { SimulatedClock } from '../../server/testing/clock.ts'
 import { eventually } from '../../server/testing/eventually.ts'
+import { farWorld } from '../../server/testing/far-clock.ts'
 import { start } from '../../server/testing/server.ts'
 import { connect, type StateChange } from '../src/index.ts'
 
 const secret = 'a secret of at least thirty-two bytes, for tests'
 
-function sign(user: string, seconds: number): Promise<string> {
+function sign(user: string, seconds: number, nowMs = Date.now()): Promise<string> {
   const key = new TextEncoder().encode(secret)
-  const now = Math.floor(Date.now() / 1_000)
+  const now = Math.floor(nowMs / 1_000)
   return new SignJWT({ sub: user, exp: now + seconds, iat: now }).setProtectedHeader({ alg: 'HS256' }).sign(key)
 }
 
-async function begin(t: TestContext) {
-  return start(t, { authMode: 'jwt', authSecret: secret, authSkewMs: 0 })
+function begin(t: TestContext, tools?: ServerTools) {
+  return start(t, { authMode: 'jwt', authSecret: secret, authSkewMs: 0 }, tools)
 }
 
 test('a client is who its token says, over an address that says nothing', async (t) => {
@@ -28,25 +31,30 @@ test('a client is who its token says, over an address that says nothing', async 
 })
 
 test('a token that is about to end is renewed, and the connection stays', async (t) => {
-  const { server } = await begin(t)
-  let asked = 0
-  const nitka = connect(server.url, { token: () => sign('anna', ++asked === 1 ? 2 : 60), retryBaseMs: 10 })
+  const clock = new SimulatedClock()
+  const { server } = await begin(t, { world: farWorld(clock, 1_000) })
+  const tokens = [await sign('anna', 2, clock.now()), await sign('anna', 60, clock.now())]
+  const nitka = connect(server.url, { token: () => tokens.shift() ?? 'one too many', retryBaseMs: 10 })
   t.after(() => nitka.close())
   await nitka.ready()
   const { session } = nitka.server ?? {}
-  await eventually(() => asked === 2, 'a second token is asked for')
-  // The first one would have ended by then.
-  await eventually(async () => (await nitka.rooms.list()).rooms.length === 0 && asked === 2, 'it still works')
+  await eventually(() => tokens.length === 0, 'a second token is asked for')
+  // Answered after what was sent before it: the new token was taken.
+  await nitka.rooms.list()
+  clock.advance(10_000)
+  assert.deepEqual((await nitka.rooms.list()).rooms, [])
   assert.equal(nitka.server?.session, session)
 })
 
 test('a token that has ended and cannot be renewed ends the client, with the reason', async (t) => {
-  const { server } = await begin(t)
-  const nitka = connect(server.url, { token: await sign('anna', 1), retryBaseMs: 10 })
+  const clock = new SimulatedClock()
+  const { server } = await begin(t, { world: farWorld(clock) })
+  const nitka = connect(server.url, { token: await sign('anna', 60, clock.now()), retryBaseMs: 10 })
   t.after(() => nitka.close())
   const states: StateChange[] = []
   nitka.on('state', (change) => states.push(change))
   await nitka.ready()
+  clock.advance(60_000)
   await eventually(() => nitka.state === 'closed', 'it is closed')
   assert.match(states.at(-1)?.error?.message ?? '', /token/)
   await assert.rejects(nitka.rooms.list(), { code: 'closed' })

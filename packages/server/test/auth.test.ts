@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Config } from '../src/config.ts'
-import { realClock, realWorld } from '../src/world.ts'
 import { SimulatedClock } from '../testing/clock.ts'
+import { farWorld } from '../testing/far-clock.ts'
 import { type Started, start } from '../testing/server.ts'
 import { TcpClient } from '../testing/tcp-client.ts'
 import { secret, token } from '../testing/tokens.ts'
@@ -277,15 +277,6 @@ test('in open mode nobody is asked for a token, and nothing ends', async (t) => 
 })
 
 /** A server whose sessions live by `clock`; what it stores and sends goes on by itself. */
-async function startAt(t: TestContext, clock: SimulatedClock, wishes: Partial<Config> = {}): Promise<Started> {
-  const { random } = realWorld()
-  // Only the ends of sessions are so far away, and those are for the test to reach.
-  const mixed = {
-    now: () => clock.now(),
-    monotonic: () => realClock.monotonic(),
-    soon: (task: () => void) => realClock.soon(task),
-    every: (ms: number, task: () => void) => realClock.every(ms, task),
-    after: (ms: number, task: () => void) => (ms > 30_000 ? clock.after(ms, task) : realClock.after(ms, task)),
-  }
-  return start(t, { ...jwt, ...wishes }, { world: { clock: mixed, random } })
+function startAt(t: TestContext, clock: SimulatedClock, wishes: Partial<Config> = {}): Promise<Started> {
+  return start(t, { ...jwt, ...wishes }, { world: farWorld(clock) })
 }
