@@ -11,8 +11,8 @@ import { openTasks } from './tasks.js'
 
 const names = ['otter', 'heron', 'birch', 'amber', 'maple', 'finch', 'cedar', 'robin', 'hazel', 'linden']
 const any = (count) => Math.floor(Math.random() * count)
-const given = new URLSearchParams(location.search).get('user') ?? sessionStorage.getItem('user')
-const user = given ?? `${names[any(names.length)]}-${10 + any(90)}`
+const given = new URLSearchParams(location.search).get('user') || sessionStorage.getItem('user')
+const user = given || `${names[any(names.length)]}-${10 + any(90)}`
 sessionStorage.setItem('user', user)
 $('name').value = user
 $('name').addEventListener('change', () => {
@@ -23,11 +23,12 @@ $('name').addEventListener('change', () => {
 
 // Whoever stops the demo's server and starts it again looks at the page meanwhile.
 const nitka = connect(`./?user=${encodeURIComponent(user)}`, { retryMaxMs: 2_000 })
-const words = { live: 'live', connecting: 'connecting', waiting: 'reconnecting' }
+let was = 'connecting'
 nitka.on('state', ({ state, error }) => {
-  $('state').textContent = words[state] ?? error?.message ?? state
+  if (state === 'live') was = 'reconnecting'
+  $('state').textContent = state === 'live' ? 'live' : state === 'closed' ? (error?.message ?? state) : was
+  document.body.classList.toggle('live', state === 'live')
   $('state').className = state
-  document.body.className = state
 })
 
 openRoom(nitka, user)

@@ -65,6 +65,12 @@ test('a direct message to somebody whose tab is closed is there when it opens', 
   await sees(anna, 'direct', 'read this later')
   const carl = await page(`${server.url}/?user=carl`)
   await sees(carl, 'direct', 'read this later')
+  await say(anna, 'directForm', { to: 'carl', text: 'and this now' })
+  await sees(carl, 'direct', 'and this now')
+  const expected = [/This waited for you/, /anna.*read this later/s, /anna.*and this now/s]
+  const items = await carl.locator('#direct li').allInnerTexts()
+  assert.equal(items.length, expected.length, items.join('\n'))
+  for (const [i, text] of expected.entries()) assert.match(items[i] ?? '', text)
 })
 
 test('after a restart of the server a page shows what was missed, once', { skip }, async (t) => {
