@@ -111,6 +111,25 @@ async function installed(t: TestContext): Promise<string> {
   return project
 }
 
+/** The page of the demo, and all that it loads. */
+async function servesDemo(t: TestContext, project: string): Promise<void> {
+  const port = await freePort()
+  const flags = ['--port', String(port), '--socket-port', '0', '--data', join(project, 'demo-data'), '--generate', '']
+  const demo = spawn(join(project, 'node_modules/.bin/nitka'), ['demo', ...flags], { stdio: 'ignore' })
+  t.after(() => demo.kill('SIGKILL'))
+  await eventually(() => answers(port), 'the demo answers')
+  const load = async (file: string): Promise<string> => {
+    const answer = await fetch(`http://127.0.0.1:${port}/${file}`)
+    assert.equal(answer.status, 200, file)
+    return answer.text()
+  }
+  const linked = (text: string): string[] =>
+    [...text.matchAll(/(?:href=|src=|from )["']\.\/([\w-]+\.\w+)["']/g)].map(([, file = '']) => file)
+  const wanted = linked(await load(''))
+  for (const file of wanted) wanted.push(...linked(await load(file)).filter((one) => !wanted.includes(one)))
+  assert.ok(wanted.includes('style.css') && wanted.includes('cinema.js') && wanted.includes('nitka.js'))
+}
+
 test('both packages, installed outside the workspace, are what their READMEs say', { timeout: 200_000 }, async (t) => {
   const project = await installed(t)
   const port = await freePort()
@@ -148,4 +167,5 @@ test('both packages, installed outside the workspace, are what their READMEs say
   await prints(t, project, 'readme/packages-client-README.md-0.ts', /carl hello/)
   const { stdout } = await run(join(project, 'node_modules/.bin/nitka'), ['help'])
   assert.match(stdout, /nitka serve/)
+  await servesDemo(t, project)
 })

@@ -33,6 +33,7 @@ import { browserClientRoute } from './transports/http/browser-client.ts'
 import { Load } from './transports/http/load.ts'
 import { messageRoutes } from './transports/http/message-routes.ts'
 import { operationRoutes } from './transports/http/operation-routes.ts'
+import { pageRoutes } from './transports/http/page.ts'
 import { poolRoutes } from './transports/http/pool-routes.ts'
 import { requestRoutes } from './transports/http/request-routes.ts'
 import { roomRoutes } from './transports/http/room-routes.ts'
@@ -127,7 +128,8 @@ export async function openDoors(parts: DoorParts): Promise<Doors> {
     streams.routes(scope)
     browserClientRoute(scope)
     const { logs: store, durability } = engine
-    operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, base, page: tools.page })
+    operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, base })
+    if (tools.page !== undefined) pageRoutes(scope, tools.page)
   }
   const isWebSocket = (path: string): boolean => webSocket.serves(path)
   const http = await openHttp({

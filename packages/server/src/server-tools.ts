@@ -24,7 +24,11 @@ export interface ServerTools {
    * then, and `stop` leaves that server open. Default: a server of its own.
    */
   readonly attach?: Attach
-  /** The page at `/`, one HTML file. Besides what is in it, it may load scripts of this server: `./nitka.js`. Default: none. */
+  /**
+   * The page at `/`, read when the server starts: one HTML file, or a folder (the URL ends with `/`) of `index.html` and the
+   * `.js`, `.css`, `.html` and `.svg` files beside it, each at its own name. Any page may load `./nitka.js`. Scripts and
+   * styles inside the HTML run only when it is one file. Default: none.
+   */
   readonly page?: URL
   /** Told once when the server can no longer be trusted and must end: the store failed. */
   readonly onFatal?: (cause: Error) => void

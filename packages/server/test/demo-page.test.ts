@@ -10,8 +10,8 @@ import { temporaryFolder } from '../testing/server.ts'
 const skip = noBrowser() ?? false
 
 async function startDemo(t: TestContext, data: string, port = 0): Promise<Server> {
-  const page = new URL('../demo/index.html', import.meta.url)
-  const server = await createServer({ port, data, logLevel: 'fatal', reserveBytes: 0 }, { page })
+  const page = new URL('../demo/', import.meta.url)
+  const server = await createServer({ port, socketPort: 0, data, logLevel: 'fatal', reserveBytes: 0 }, { page })
   t.after(() => server.stop(0))
   return server
 }
@@ -65,6 +65,12 @@ test('a direct message to somebody whose tab is closed is there when it opens', 
   await sees(anna, 'direct', 'read this later')
   const carl = await page(`${server.url}/?user=carl`)
   await sees(carl, 'direct', 'read this later')
+  await say(anna, 'directForm', { to: 'carl', text: 'and this now' })
+  await sees(carl, 'direct', 'and this now')
+  const expected = [/This waited for you/, /anna.*read this later/s, /anna.*and this now/s]
+  const items = await carl.locator('#direct li').allInnerTexts()
+  assert.equal(items.length, expected.length, items.join('\n'))
+  for (const [i, text] of expected.entries()) assert.match(items[i] ?? '', text)
 })
 
 test('after a restart of the server a page shows what was missed, once', { skip }, async (t) => {
@@ -107,6 +113,9 @@ test('an empty page says what to do, and fits a telephone', { skip }, async (t) 
     anna.evaluate(`getComputedStyle(document.querySelector('${id}'), '::after').content`)
   assert.match(await empty('#direct'), /Write to ola/)
   assert.match(await empty('#board'), /Draw here/)
+  assert.match(await empty('#holds'), /Hold some/)
+  assert.match(await empty('#quotes'), /Ask several times/)
+  await anna.locator('#free', { hasText: 'no cinema here' }).waitFor()
   const size = await anna.evaluate(`(() => {
     const counts = document.querySelector('.counts')
     return [document.documentElement.scrollWidth, counts.scrollWidth - counts.clientWidth]
@@ -117,6 +126,8 @@ test('an empty page says what to do, and fits a telephone', { skip }, async (t) 
   await anna.mouse.move(120, 120, { steps: 3 })
   await anna.mouse.up()
   assert.equal(await empty('#board'), 'none')
+  await anna.setViewportSize({ width: 600, height: 800 })
+  assert.equal(await empty('#board'), 'none', 'what was drawn survives another size')
   const [second] = await Promise.all([anna.context().waitForEvent('page'), anna.click('header a')])
   await live(second)
   assert.notEqual(await second.inputValue('#name'), 'anna')

@@ -11,7 +11,7 @@ import { ask, start, temporaryFolder } from '../testing/server.ts'
 
 const skip = noBrowser() ?? false
 const main = new URL('../src/main.ts', import.meta.url).pathname
-const page = new URL('../demo/index.html', import.meta.url)
+const page = new URL('../demo/', import.meta.url)
 
 interface Demo {
   readonly url: string
@@ -54,6 +54,9 @@ test('by itself the demo has three workers, and tasks that they do', async (t) =
     return body.messages.some(({ fromUser }: { fromUser: unknown }) => fromUser === 'ola')
   }
   await eventually(answered, 'ola to answer')
+  const { body: pool } = await ask(demo.url, 'POST', '/pools/status', { pool: 'cinema' })
+  assert.deepEqual([pool.total, pool.free], [24, 24])
+  assert.deepEqual((await ask(demo.url, 'POST', '/requests/quote', { payload: {} })).body, { result: { price: 8 } })
   assert.equal(await demo.interrupt(), 0)
 })
 
@@ -98,7 +101,8 @@ test('the page counts the tasks of every queue and shows dead letters, which can
   const tab = await browser.page(`${server.url}/?user=anna`)
   const errors: string[] = []
   tab.on('console', (message) => void (message.type() === 'error' && errors.push(message.text())))
-  await tab.locator('#dead', { hasText: 'No dead letters yet.' }).waitFor()
+  const whenEmpty = await tab.evaluate("getComputedStyle(document.querySelector('#dead'), '::after').content")
+  assert.match(String(whenEmpty), /No dead letters yet/)
   const tasks = [{ payload: { Period: 950 } }, { payload: { note: '<img src=x onerror="document.title=1">' } }]
   const { body } = await request('POST', '/tasks', [
     ...tasks,

@@ -34,7 +34,7 @@ export const commands: readonly Command[] = [
   {
     name: 'demo',
     group: 'Server',
-    summary: 'the server with a page to try it on, tasks, and workers that die of some of them',
+    summary: 'the server with a page to try all services on, and workers that die of some tasks',
     usage: ['[OPTIONS]'],
     flags: [],
     options: 'all',

@@ -1,9 +1,10 @@
-// nitka demo: the server with a page to try it on, an open room in which two users chat, tasks that it generates itself,
-// and workers that die of some of them.
+// nitka demo: the server with a page to try it on, an open room in which two users chat, a cinema whose seats can be held,
+// tasks that it generates itself, and workers that die of some of them.
 
 import { NitkaError } from '@nitka/protocol'
 import type { Server } from '../server.ts'
 import { realClock, realWorld } from '../world.ts'
+import { openCinema, visitCinema } from './demo-cinema.ts'
 import { readFlags } from './flags.ts'
 import { run } from './run.ts'
 import { type Death, Supervisor } from './supervisor.ts'
@@ -31,10 +32,11 @@ export async function demo(args: readonly string[]): Promise<number> {
   const asked = usage(() => readFlags(args))
   if (asked === undefined) return 2
   const { config, named } = asked
-  const page = new URL('../../demo/index.html', import.meta.url)
+  const page = new URL('../../demo/', import.meta.url)
   const generate = named('generate') ? config.generate : JSON.stringify(tasks)
   return run({ ...config, generate }, { page }, async (server) => {
     await openLobby(server)
+    await openCinema(server)
     answerDirect(server)
     // The first two were said when the lobby was made.
     let next = 2
@@ -42,6 +44,7 @@ export async function demo(args: readonly string[]): Promise<number> {
       if (server.draining) return timer.cancel()
       if (server.rooms.presence.list(room).length === 0) return
       const turn = next++
+      void visitCinema(server, turn).catch(ignore)
       const [user, text] = lines[turn] ?? ['ola', '']
       if (text !== '') void server.rooms.send(user, room, text).catch(ignore)
       else if ((turn - lines.length) % newsEvery === 0) void tellNews(server).catch(ignore)

@@ -1,8 +1,7 @@
 // For those who run the server: health, metrics, documents, traces.
 
-import { readFileSync } from 'node:fs'
 import { NitkaError } from '@nitka/protocol'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import type { LogStore } from '../../log/log-store.ts'
 import type { Metrics } from '../../observe/metrics.ts'
@@ -23,8 +22,6 @@ interface OperationRoutes {
   readonly durability: string
   /** Where the server is attached, '' at the root. */
   readonly base: string
-  /** The page at `/`, when there is one. */
-  readonly page: URL | undefined
 }
 
 const TraceQuery = Type.Object({
@@ -82,19 +79,8 @@ function health(http: FastifyInstance, { unready, durability }: OperationRoutes)
   )
 }
 
-function documents(http: FastifyInstance, { page, base }: OperationRoutes): void {
+function documents(http: FastifyInstance, { base }: OperationRoutes): void {
   const hidden = { schema: { hide: true } as never }
   http.get('/openapi.json', hidden, async () => http.swagger())
   http.get('/asyncapi.json', hidden, async () => asyncApi(base))
-  if (page === undefined) return
-  const html = readFileSync(page)
-  http.get('/', hidden, async (_request, reply: FastifyReply) =>
-    reply
-      .type('text/html; charset=utf-8')
-      .header(
-        'content-security-policy',
-        "default-src 'none'; connect-src 'self' ws: wss:; style-src 'unsafe-inline'; script-src 'self' 'unsafe-inline'",
-      )
-      .send(html),
-  )
 }
