@@ -217,6 +217,37 @@ test('a batch is stored all or not at all', async (t) => {
   assert.equal(await stored(), 3)
 })
 
+test('what is wrong in a batch is told of the operation that was meant', async (t) => {
+  const { ask } = await start(t)
+  const good = { system: { toUser: 'b', message: 'm' } }
+  for (const [operation, field, said] of [
+    [{ room: { room: 'tea', message: 'x' } }, 'operations.1.room.from', /^operations\.1\.room\.from is missing$/],
+    [{ system: { toUser: 'b' } }, 'operations.1.system.message', /is missing$/],
+    [{ task: { payload: 5 } }, 'operations.1.task.payload', /must be object$/],
+    [{ task: { payload: {}, backoff: { ms: 1 } } }, 'operations.1.task.backoff.kind', /is missing$/],
+    [{ user: { fromUser: 1, toUser: 2, message: 'x' }, task: { payload: {} } }, 'operations.1', /exactly one of user/],
+    [{ toString: {} }, 'operations.1', /exactly one of user, system, room, task$/],
+    [{}, 'operations.1', /exactly one/],
+    [5, 'operations.1', /must be object$/],
+  ] as const) {
+    const { status, body } = await ask('POST', '/batch', { operations: [good, operation] })
+    assert.deepEqual([status, body.code, body.field], [400, 'invalid', field], JSON.stringify(operation))
+    assert.match(body.detail, said)
+  }
+  assert.equal((await ask('POST', '/batch', [])).status, 400)
+  assert.equal((await ask('GET', '/ws/history?user=b')).body.messages.length, 0)
+})
+
+test('a batch of as many operations as there may be is taken, whatever fields they have', async (t) => {
+  const { ask } = await start(t)
+  const operations = Array.from({ length: 500 }, (_, i) => ({
+    user: { fromUser: 'x', toUser: 'b', message: { a: i, b: 1 }, id: `i${i}` },
+  }))
+  const { status, body } = await ask('POST', '/batch', { operations })
+  assert.deepEqual([status, body.results.length], [201, 500])
+  assert.equal((await ask('POST', '/batch', { operations: [...operations, operations[0]] })).status, 400)
+})
+
 test('messages and tasks of a batch are stored together or not at all', async (t) => {
   const { ask, server } = await start(t)
   const user = { user: { fromUser: 'x', toUser: 'b', message: 'your file is being made' } }
