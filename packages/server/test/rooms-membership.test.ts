@@ -152,6 +152,20 @@ test('a name that no user can have becomes no member, over http and rpc alike', 
   )
 })
 
+test('whoever writes into an open room over http has come into it; a closed one refuses', async (t) => {
+  const { ask } = await start(t)
+  for (const open of [true, false]) await ask('POST', '/rooms?user=ann', { name: 'x', id: `open-${open}`, open })
+  const send = (room: string) => ask('POST', `/rooms/${room}/messages?user=bert`, { message: 'hi' })
+  assert.equal((await ask('GET', '/rooms/open-true/messages?user=bert')).status, 403, 'reading is no coming')
+  const [sent, refused, nowhere] = [await send('open-true'), await send('open-false'), await send('none')]
+  assert.deepEqual([sent.status, sent.body.from, refused.status, nowhere.status], [201, 'bert', 403, 404])
+  const { rooms } = (await ask('GET', '/rooms?user=bert')).body
+  assert.deepEqual(
+    rooms.map(({ id }: { id: string }) => id),
+    ['open-true'],
+  )
+})
+
 test('only the creator removes others; whoever leaves is out on all connections; an open room takes them back', async (t) => {
   const { connect, ask, server } = await start(t)
   await ask('POST', '/rooms?user=ann', { name: 'Tea', id: 'tea', open: true })
