@@ -290,6 +290,36 @@ test('who sends what is no HTTP is cut off after the answer, also when it does n
   await eventually(async () => (await open()) === 0, 'the socket to be gone')
 })
 
+test('who sends too large a body hears it though it sends on, and the connection lives; without end it does not', async (t) => {
+  const { server } = await start(t)
+  const { hostname, port, host } = new URL(server.url)
+  const socket = connectTcp(Number(port), hostname)
+  t.after(() => socket.destroy())
+  socket.on('error', () => undefined)
+  let text = ''
+  socket.on('data', (chunk) => (text += chunk))
+  const answers = (): number => text.split('HTTP/1.1 ').length - 1
+  const post = (bytes: number): string =>
+    `POST /rooms?user=ann HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n`
+  const mebibyte = Buffer.alloc(2 ** 20, 'x')
+
+  socket.write(post(5 * 2 ** 20))
+  await eventually(() => answers() === 1, 'the refusal')
+  for (let i = 0; i < 5; i++) socket.write(mebibyte)
+  socket.write(`${post(1)}{GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  await eventually(() => answers() === 3, 'the answers to what came behind')
+  assert.deepEqual(
+    [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
+    ['413', '400', '200'],
+  )
+
+  socket.write(post(2 ** 30))
+  await eventually(() => {
+    if (!socket.destroyed && socket.writableLength === 0) socket.write(mebibyte)
+    return socket.destroyed
+  }, 'the end of who does not stop')
+})
+
 /** Sends bytes and reads the answer to its end. */
 async function raw(url: string, request: string): Promise<{ status: number; text: string }> {
   const { hostname, port } = new URL(url)
