@@ -127,7 +127,8 @@ export async function openDoors(parts: DoorParts): Promise<Doors> {
     streams.routes(scope)
     browserClientRoute(scope)
     const { logs: store, durability } = engine
-    operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, base, page: tools.page })
+    const operation = { metrics, store, relay, rooms, who, authorize, unready, durability, base, page: tools.page }
+    operationRoutes(scope, operation)
   }
   const isWebSocket = (path: string): boolean => webSocket.serves(path)
   const http = await openHttp({
