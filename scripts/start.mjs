@@ -14,6 +14,13 @@ const pinnedNode = join(root, 'node_modules/.bin/node')
 let child
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => child?.kill('SIGTERM'))
+// npm passes SIGTERM on to the shell between, which dies of it and says nothing to us.
+const parent = process.ppid
+const watch = setInterval(() => {
+  if (process.ppid === parent) return
+  clearInterval(watch)
+  child?.kill('SIGTERM')
+}, 250).unref()
 
 if (!installed()) {
   console.log('start: the dependencies are missing or older than package-lock.json, running npm ci')

@@ -43,6 +43,13 @@ function runOn(node) {
   const child = spawn(node, [entry, ...process.argv.slice(2)], { stdio: 'inherit' })
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // npm passes SIGTERM on to the shell between, which dies of it and says nothing to us.
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    child.kill('SIGTERM')
+  }, 250).unref()
   child.on('error', (error) => {
     console.error(`nitka: ${node} did not start: ${error.message}`)
     process.exit(1)

@@ -128,7 +128,7 @@ export async function openDoors(parts: DoorParts): Promise<Doors> {
     streams.routes(scope)
     browserClientRoute(scope)
     const { logs: store, durability } = engine
-    operationRoutes(scope, { metrics, store, relay, who, authorize, unready, durability, base })
+    operationRoutes(scope, { metrics, store, relay, rooms, who, authorize, unready, durability, base })
     if (tools.page !== undefined) pageRoutes(scope, tools.page)
   }
   const isWebSocket = (path: string): boolean => webSocket.serves(path)

@@ -232,6 +232,15 @@ test('a client that confirms gets again what it did not confirm, and never what 
   assert.equal((await three.json()).message, 6)
 })
 
+test('a message that has a field ack is a message: it is stored, and answered', async (t) => {
+  const { connect } = await start(t)
+  const anna = await connect('/ws?user=1')
+  const bert = await connect('/ws?user=2')
+  for (const ack of [true, 1]) anna.send(say(1, 2, 'read this', { ack }))
+  assert.deepEqual(await anna.take(2), ['ok', 'ok'])
+  assert.equal((await bert.jsons(2))[1].offset, 2)
+})
+
 test('the application sends system and user messages, over HTTP and from inside', async (t) => {
   const { connect, ask, server } = await start(t)
   const bert = await connect('/ws?user=2')

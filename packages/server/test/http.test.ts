@@ -217,6 +217,37 @@ test('a batch is stored all or not at all', async (t) => {
   assert.equal(await stored(), 3)
 })
 
+test('what is wrong in a batch is told of the operation that was meant', async (t) => {
+  const { ask } = await start(t)
+  const good = { system: { toUser: 'b', message: 'm' } }
+  for (const [operation, field, said] of [
+    [{ room: { room: 'tea', message: 'x' } }, 'operations.1.room.from', /^operations\.1\.room\.from is missing$/],
+    [{ system: { toUser: 'b' } }, 'operations.1.system.message', /is missing$/],
+    [{ task: { payload: 5 } }, 'operations.1.task.payload', /must be object$/],
+    [{ task: { payload: {}, backoff: { ms: 1 } } }, 'operations.1.task.backoff.kind', /is missing$/],
+    [{ user: { fromUser: 1, toUser: 2, message: 'x' }, task: { payload: {} } }, 'operations.1', /exactly one of user/],
+    [{ toString: {} }, 'operations.1', /exactly one of user, system, room, task$/],
+    [{}, 'operations.1', /exactly one/],
+    [5, 'operations.1', /must be object$/],
+  ] as const) {
+    const { status, body } = await ask('POST', '/batch', { operations: [good, operation] })
+    assert.deepEqual([status, body.code, body.field], [400, 'invalid', field], JSON.stringify(operation))
+    assert.match(body.detail, said)
+  }
+  assert.equal((await ask('POST', '/batch', [])).status, 400)
+  assert.equal((await ask('GET', '/ws/history?user=b')).body.messages.length, 0)
+})
+
+test('a batch of as many operations as there may be is taken, whatever fields they have', async (t) => {
+  const { ask } = await start(t)
+  const operations = Array.from({ length: 500 }, (_, i) => ({
+    user: { fromUser: 'x', toUser: 'b', message: { a: i, b: 1 }, id: `i${i}` },
+  }))
+  const { status, body } = await ask('POST', '/batch', { operations })
+  assert.deepEqual([status, body.results.length], [201, 500])
+  assert.equal((await ask('POST', '/batch', { operations: [...operations, operations[0]] })).status, 400)
+})
+
 test('messages and tasks of a batch are stored together or not at all', async (t) => {
   const { ask, server } = await start(t)
   const user = { user: { fromUser: 'x', toUser: 'b', message: 'your file is being made' } }
@@ -257,6 +288,36 @@ test('who sends what is no HTTP is cut off after the answer, also when it does n
   const open = () =>
     new Promise<number>((resolve) => server.http.server.getConnections((_error, count) => resolve(count)))
   await eventually(async () => (await open()) === 0, 'the socket to be gone')
+})
+
+test('who sends too large a body hears it though it sends on, and the connection lives; without end it does not', async (t) => {
+  const { server } = await start(t)
+  const { hostname, port, host } = new URL(server.url)
+  const socket = connectTcp(Number(port), hostname)
+  t.after(() => socket.destroy())
+  socket.on('error', () => undefined)
+  let text = ''
+  socket.on('data', (chunk) => (text += chunk))
+  const answers = (): number => text.split('HTTP/1.1 ').length - 1
+  const post = (bytes: number): string =>
+    `POST /rooms?user=ann HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n`
+  const mebibyte = Buffer.alloc(2 ** 20, 'x')
+
+  socket.write(post(5 * 2 ** 20))
+  await eventually(() => answers() === 1, 'the refusal')
+  for (let i = 0; i < 5; i++) socket.write(mebibyte)
+  socket.write(`${post(1)}{GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  await eventually(() => answers() === 3, 'the answers to what came behind')
+  assert.deepEqual(
+    [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
+    ['413', '400', '200'],
+  )
+
+  socket.write(post(2 ** 30))
+  await eventually(() => {
+    if (!socket.destroyed && socket.writableLength === 0) socket.write(mebibyte)
+    return socket.destroyed
+  }, 'the end of who does not stop')
 })
 
 /** Sends bytes and reads the answer to its end. */

@@ -1,13 +1,14 @@
 // Servers as processes: how they start, refuse to start, and leave.
 
 import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer as createSocketServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Client } from '../testing/client.ts'
-import { eventually } from '../testing/eventually.ts'
+import { eventually, startPatience } from '../testing/eventually.ts'
 import { runProcess, type ServerProcess, startProcess } from '../testing/process.ts'
 import { ask, connect, temporaryFolder } from '../testing/server.ts'
 
@@ -90,6 +91,36 @@ test('a second signal ends a server at once, and somebody at the keyboard waits 
   await signal(interrupted, 'SIGINT')
   assert.equal(await interrupted.exited, 0)
   for (const client of clients) assert.equal((await client.closed).code, 1012)
+})
+
+test('what npm started ends when npm is ended, which tells nobody but its shell', async (t) => {
+  const main = new URL('../src/main.ts', import.meta.url).pathname
+  const started = async (env: NodeJS.ProcessEnv): Promise<{ shell: ChildProcess; url: string; said: () => string }> => {
+    const words = [process.execPath, main, 'serve', '--port', '0', '--data', await temporaryFolder(t)]
+    const shell = spawn('sh', ['-c', `${words.join(' ')}; exit`], {
+      ...{ detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+      env: { ...process.env, SOCKET_PORT: '0', npm_command: undefined, ...env },
+    })
+    t.after(() => {
+      try {
+        process.kill(-(shell.pid ?? 0), 'SIGKILL')
+      } catch {
+        // All have ended.
+      }
+    })
+    let said = ''
+    for (const stream of [shell.stdout, shell.stderr]) stream?.on('data', (chunk) => (said += chunk))
+    const address = (): string | undefined => /listens at (\S+)/.exec(said)?.[1]
+    await eventually(() => address() !== undefined, 'the server to listen', startPatience)
+    return { shell, url: address() ?? '', said: () => said }
+  }
+  const byNpm = await started({ npm_command: 'exec' })
+  const byItself = await started({})
+  for (const { shell } of [byNpm, byItself]) shell.kill('SIGTERM')
+  await once(byNpm.shell, 'close')
+  assert.match(byNpm.said(), /SIGTERM, draining/)
+  await assert.rejects(fetch(`${byNpm.url}/healthz`))
+  assert.equal((await fetch(`${byItself.url}/healthz`)).status, 200)
 })
 
 test('a client that neither reads nor answers the goodbye does not keep a server from ending', async (t) => {

@@ -152,6 +152,34 @@ test('a name that no user can have becomes no member, over http and rpc alike', 
   )
 })
 
+test('whoever writes into an open room over http has come into it; a closed one refuses', async (t) => {
+  const { ask } = await start(t)
+  for (const open of [true, false]) await ask('POST', '/rooms?user=ann', { name: 'x', id: `open-${open}`, open })
+  const send = (room: string) => ask('POST', `/rooms/${room}/messages?user=bert`, { message: 'hi' })
+  assert.equal((await ask('GET', '/rooms/open-true/messages?user=bert')).status, 403, 'reading is no coming')
+  const [sent, refused, nowhere] = [await send('open-true'), await send('open-false'), await send('none')]
+  assert.deepEqual([sent.status, sent.body.from, refused.status, nowhere.status], [201, 'bert', 403, 404])
+  const { rooms } = (await ask('GET', '/rooms?user=bert')).body
+  assert.deepEqual(
+    rooms.map(({ id }: { id: string }) => id),
+    ['open-true'],
+  )
+})
+
+test('what became of a message of a room is told to its members by the id alone, and to nobody else', async (t) => {
+  const { ask, connect } = await start(t, { roomsPerUser: 100 })
+  for (let i = 0; i < 60; i++) await ask('POST', '/rooms?user=ann', { name: 'x', id: `r${i}` })
+  const { id } = (await ask('POST', '/rooms/r9/messages?user=ann', { message: 'hi' })).body
+  const stored = async (user: string): Promise<unknown> => {
+    const client = await connect(`/ws?user=${user}`, rpc)
+    const overHttp = (await ask('GET', `/trace/${id}?user=${user}`)).body
+    assert.deepEqual(overHttp, await client.call('session.trace', { id }))
+    return overHttp.stored && [overHttp.stored.log, overHttp.stored.offset, overHttp.stored.from]
+  }
+  assert.deepEqual(await stored('ann'), ['room:r9', 1, 'ann'])
+  assert.equal(await stored('bert'), null)
+})
+
 test('only the creator removes others; whoever leaves is out on all connections; an open room takes them back', async (t) => {
   const { connect, ask, server } = await start(t)
   await ask('POST', '/rooms?user=ann', { name: 'Tea', id: 'tea', open: true })

@@ -146,6 +146,21 @@ test('a report with an old token is told that it is late, and changes nothing', 
   assert.deepEqual(await report({ done: [{ id, token: slow.tasks.at(-1)?.Token }] }), { done: 1, unknown: 0 })
 })
 
+test('a worker may report what it was sent, as it was sent: the tokens in it fence', async (t) => {
+  const { work, add, report, state } = await begin(t, { leaseMs: 60_000 })
+  const stream = await work('batchsize=4')
+  const ids = await add(period(1), period(2), period(3), period(4))
+  await stream.until(({ tasks }) => tasks.length === 4, 'the batch')
+  const [one, two, three, four] = stream.tasks
+  const old = { ...one, Token: '9.zz' }
+  assert.equal((await report([old])).stale, 1)
+  assert.equal((await report({ done: [old] })).stale, 1)
+  assert.deepEqual(await report([one, { Id: two?.Id }]), { done: 2, unknown: 0 })
+  assert.deepEqual(await report([{ id: three?.Id, token: three?.Token }]), { done: 1, unknown: 0 })
+  assert.equal((await report({ done: [], failed: [{ ...four, reason: 'no such file' }] })).failed, 1)
+  assert.equal((await state(ids[3] as string)).attempts[0].reason, 'no such file')
+})
+
 test('without a token a newer worker hears that it lost the lease; reporting twice is fine', async (t) => {
   const { work, add, report } = await begin(t, { leaseMs: 400 })
   const stream = await work('batchsize=1')

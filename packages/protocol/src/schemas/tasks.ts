@@ -40,7 +40,7 @@ export const Backoff = Type.Object(
   {
     ...strict,
     description:
-      'How long a failed task waits: `ms`, doubled with every failure when exponential (with jitter), at most `maxMs`.',
+      'How long a failed task waits: `ms`, doubled with every further failure when exponential (and up to half more, by chance), at most `maxMs`.',
   },
 )
 
@@ -157,7 +157,13 @@ export const Report = Type.Object(
   { ...strict, minProperties: 1 },
 )
 
-export const PlainReport = Type.Array(ReportedId, { maxItems: limits.reportsMax })
+/** An attempt that is done: a token fences it. */
+const ReportedAttempt = Type.Object({ id: ReportedId, token: Token }, strict)
+
+export const PlainReport = Type.Array(Type.Union([ReportedId, ReportedAttempt]), {
+  maxItems: limits.reportsMax,
+  description: 'Ids of tasks that are done, or with their tokens, or the tasks as they came: `Id` and `Token` count.',
+})
 
 const Count = Type.Optional(Type.Integer())
 

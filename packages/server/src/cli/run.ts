@@ -3,6 +3,7 @@
 import type { Config } from '../config.ts'
 import { createServer, type Server, type ServerTools } from '../server.ts'
 import { loadExecutors } from './executors.ts'
+import { onOrphaned } from './npm-parent.ts'
 import { reportQueue } from './queue-report.ts'
 
 const interruptMs = 2_000
@@ -48,6 +49,8 @@ export async function run(
   }
   process.on('SIGTERM', signalled)
   process.on('SIGINT', signalled)
+  // After Ctrl-C the shell of npm may go before us, which is no second signal.
+  onOrphaned(() => leaving || signalled('SIGTERM'))
   if (config.durability === 'relaxed') {
     console.error('nitka: WARNING durability is relaxed: confirmed messages may be lost with the machine')
   }

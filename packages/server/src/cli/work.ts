@@ -3,6 +3,7 @@
 import { NitkaError } from '@nitka/protocol'
 import { realWorld } from '../world.ts'
 import { type Command, readArguments } from './command.ts'
+import { onOrphaned } from './npm-parent.ts'
 import { callServer, printable, type Target, targetOf } from './server-call.ts'
 import { endWithParent } from './supervisor.ts'
 import { TaskStream } from './task-stream.ts'
@@ -71,5 +72,6 @@ function stopOnSignal(worker: Worker, stream: TaskStream, log: (line: string) =>
     }
     process.on('SIGTERM', signalled)
     process.on('SIGINT', signalled)
+    onOrphaned(() => signals > 0 || signalled('SIGTERM'))
   })
 }

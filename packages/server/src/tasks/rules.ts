@@ -54,15 +54,14 @@ function attemptOf(token: string | undefined): number {
 }
 
 /**
- * Milliseconds that a task waits after its `failures`th failure. Fixed: always `ms`. Exponential: `ms` doubled with every
- * failure, at most `maxMs`, of which chance takes a part (full jitter), but never less than `ms / 2`: attempts do not
- * all happen at once.
+ * Milliseconds that a task waits after its `failures`th failure. Fixed: always `ms`. Exponential: `ms`, doubled with every
+ * further failure, to which chance adds up to half, at most `maxMs`: what failed together does not come back at once.
  * @param fraction chance: 0 included, 1 excluded
  */
 export function backoffMs({ kind, ms, maxMs }: Backoff, failures: number, fraction: number): number {
   if (kind === 'fixed') return ms
-  const most = Math.min(maxMs, ms * 2 ** Math.min(failures - 1, 40))
-  return Math.round(Math.max(Math.min(ms / 2, maxMs), most * fraction))
+  const least = ms * 2 ** Math.min(failures - 1, 40)
+  return Math.round(Math.min(maxMs, least * (1 + fraction / 2)))
 }
 
 /** The history with one more attempt, the oldest ones left out. */

@@ -5,7 +5,7 @@
 /** Where a task is on its way. */
 export type TaskState = 'ready' | 'delayed' | 'leased' | 'done' | 'dead'
 
-/** How long a failed task waits: `ms`, doubled with every failure when exponential (full jitter), at most `maxMs`. */
+/** How long a failed task waits: `ms`, doubled with every further failure when exponential (and up to half more), at most `maxMs`. */
 export interface Backoff {
   readonly kind: 'fixed' | 'exponential'
   readonly ms: number

@@ -52,14 +52,29 @@ function readers(cursors: readonly Cursor[], log: LogName): { user: string; time
   const mine = cursors.filter(({ name }) => name === 'read').map(({ time }) => ({ user: log.id, time }))
   return [...mine, ...named(cursors, 'read:').map(({ name, time }) => ({ user: name, time }))]
 }
-/** Looks in the user's own log, and follows a copy of something sent to where it arrived. */
-export async function traceForUser(store: LogStore, user: string, id: string): Promise<Trace> {
+/** A page of the rooms that a user is a member of, after a room. */
+export type RoomsOf = (user: string, after: string | undefined) => Promise<readonly { readonly id: string }[]>
+
+/** Looks in the user's own log, where it follows a copy of something sent to where it arrived, and then in the user's rooms. */
+export async function traceForUser(store: LogStore, user: string, id: string, roomsOf: RoomsOf): Promise<Trace> {
   const mine: LogName = { kind: 'user', id: user }
   const offset = await store.find(mine, id)
-  if (offset === undefined) return trace(store, mine, id)
+  if (offset === undefined) return trace(store, (await roomWith(store, user, id, roomsOf)) ?? mine, id)
   const { entries } = await store.read(mine, { after: offset - 1, limit: 1 })
   const entry = entries.find((one) => one.offset === offset)
   return trace(store, entry === undefined ? mine : receiverOf(entry, mine), id)
+}
+
+async function roomWith(store: LogStore, user: string, id: string, roomsOf: RoomsOf): Promise<LogName | undefined> {
+  let rooms = await roomsOf(user, undefined)
+  while (rooms.length > 0) {
+    for (const room of rooms) {
+      const log: LogName = { kind: 'room', id: room.id }
+      if ((await store.find(log, id)) !== undefined) return log
+    }
+    rooms = await roomsOf(user, rooms.at(-1)?.id)
+  }
+  return undefined
 }
 
 /** A trace with its times as RFC 3339. */

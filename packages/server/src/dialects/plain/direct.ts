@@ -75,7 +75,8 @@ export class PlainDirect implements Dialect {
 
   async #answer(value: unknown): Promise<string> {
     if (!isObject(value)) throw new NitkaError('invalid', 'not a JSON object')
-    if ('ack' in value) return this.#confirm(value.ack)
+    // Of something to send, `ack` is a field like any other that is not ours: what is sent is never lost in silence.
+    if ('ack' in value && value.message === undefined) return this.#confirm(value.ack)
     const from = userName(value.fromUser, 'fromUser')
     userName(value.toUser, 'toUser')
     if (from !== this.#session.user) {

@@ -1,7 +1,7 @@
 // session.*
 
 import { deviceName, NitkaError, protocolVersion } from '@nitka/protocol'
-import { trace, traceAnswer, traceForUser } from '../../trace/trace.ts'
+import { type RoomsOf, trace, traceAnswer, traceForUser } from '../../trace/trace.ts'
 import type { Handlers, RpcContext } from './context.ts'
 
 export const sessionCalls: Handlers<'session'> = {
@@ -35,7 +35,10 @@ export const sessionCalls: Handlers<'session'> = {
   },
 
   async 'session.trace'({ session, services }: RpcContext, params: { id: string; room?: string }) {
-    if (params.room === undefined) return traceAnswer(await traceForUser(services.store, session.user, params.id))
+    if (params.room === undefined) {
+      const roomsOf: RoomsOf = (user, after) => services.rooms.list(user, after)
+      return traceAnswer(await traceForUser(services.store, session.user, params.id, roomsOf))
+    }
     await services.rooms.get(session.user, params.room)
     return traceAnswer(await trace(services.store, { kind: 'room', id: params.room }, params.id))
   },

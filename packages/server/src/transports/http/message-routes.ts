@@ -1,5 +1,6 @@
 // Direct messages over HTTP: history for users, sending for the application's backend, and all-or-nothing batches.
 
+import { limits } from '@nitka/protocol'
 import { http as bodies, values } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
@@ -12,8 +13,9 @@ import type { Rooms } from '../../rooms/rooms.ts'
 import { type Authorize, demand } from '../../sessions/auth.ts'
 import type { Added, NewTask } from '../../tasks/task-store.ts'
 import type { Tasks } from '../../tasks/tasks.ts'
+import { readBatch } from './batch-body.ts'
 import { callerOf } from './room-routes.ts'
-import { sendJson, type WhoOf } from './server.ts'
+import { readJson, sendJson, type WhoOf } from './server.ts'
 
 interface BatchParts {
   readonly direct: Direct
@@ -36,6 +38,9 @@ interface MessageRoutes extends BatchParts {
 
 type Operation = Static<typeof bodies.BatchOperation>
 
+/** The check is our own: of a choice between shapes it can say which one was meant. */
+const validatorCompiler = () => readBatch
+
 export function messageRoutes(http: FastifyInstance, parts: MessageRoutes): void {
   const { direct, who } = parts
   http.get(
@@ -56,7 +61,10 @@ export function messageRoutes(http: FastifyInstance, parts: MessageRoutes): void
     },
   )
   sending(http, parts)
-  batches(http, parts)
+  void http.register(async (scope) => {
+    readJson(scope, limits.listKeys)
+    batches(scope, parts)
+  })
 }
 
 function sending(http: FastifyInstance, { direct, who, authorize }: MessageRoutes): void {
@@ -104,6 +112,7 @@ function batches(http: FastifyInstance, { who, authorize, ...parts }: MessageRou
         body: bodies.Batch,
         response: { 201: bodies.BatchResult },
       },
+      validatorCompiler,
     },
     async (request: FastifyRequest<{ Body: Static<typeof bodies.Batch> }>, reply) => {
       const caller = await who(request)

@@ -6,8 +6,9 @@ import Type, { type Static } from 'typebox'
 import type { LogStore } from '../../log/log-store.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Relay } from '../../relay/relay.ts'
+import type { Rooms } from '../../rooms/rooms.ts'
 import { type Authorize, demand } from '../../sessions/auth.ts'
-import { trace, traceAnswer, traceForUser } from '../../trace/trace.ts'
+import { type RoomsOf, trace, traceAnswer, traceForUser } from '../../trace/trace.ts'
 import { asyncApi } from './asyncapi.ts'
 import { livenessPaths, type WhoOf } from './server.ts'
 
@@ -15,6 +16,7 @@ interface OperationRoutes {
   readonly metrics: Metrics
   readonly store: LogStore
   readonly relay: Relay
+  readonly rooms: Rooms
   readonly who: WhoOf
   readonly authorize: Authorize
   /** Why no traffic should come, undefined when it may. */
@@ -25,7 +27,7 @@ interface OperationRoutes {
 }
 
 const TraceQuery = Type.Object({
-  user: Type.Optional(Type.String({ description: 'Whose log to look in.' })),
+  user: Type.Optional(Type.String({ description: 'Whose log and rooms to look in.' })),
   room: Type.Optional(Type.String({ description: 'Which room to look in.' })),
 })
 
@@ -34,7 +36,8 @@ const DropsQuery = Type.Object({ channel: Type.Optional(Type.String()) })
 export function operationRoutes(http: FastifyInstance, parts: OperationRoutes): void {
   health(http, parts)
   documents(http, parts)
-  const { metrics, store, relay, who, authorize } = parts
+  const { metrics, store, relay, rooms, who, authorize } = parts
+  const roomsOf: RoomsOf = (user, after) => rooms.list(user, after)
   http.get('/metrics', { schema: { tags: ['operation'], summary: 'Prometheus metrics' } }, async (request, reply) => {
     await demand(authorize, await who(request), 'admin.metrics', '')
     return reply.type(metrics.contentType).send(await metrics.text())
@@ -46,7 +49,7 @@ export function operationRoutes(http: FastifyInstance, parts: OperationRoutes): 
       const { user, room } = request.query
       await demand(authorize, await who(request), 'admin.trace', room ?? user ?? '')
       if (room !== undefined) return traceAnswer(await trace(store, { kind: 'room', id: room }, request.params.id))
-      if (user !== undefined) return traceAnswer(await traceForUser(store, user, request.params.id))
+      if (user !== undefined) return traceAnswer(await traceForUser(store, user, request.params.id, roomsOf))
       throw new NitkaError('invalid', 'say where to look with ?user= or ?room=', { field: 'user' })
     },
   )

@@ -4,6 +4,7 @@ import { NitkaError, userName } from '@nitka/protocol'
 import { http as bodies, values } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
+import type { Appended } from '../../log/log-store.ts'
 import { nextOf } from '../../log/paging.ts'
 import { entryText, roomAnswer } from '../../rooms/messages.ts'
 import type { Rooms } from '../../rooms/rooms.ts'
@@ -21,6 +22,8 @@ type In<Body = unknown, Query = unknown> = FastifyRequest<{
   Querystring: Query
   Params: { room: string; user: string }
 }>
+
+type Sending = Static<typeof bodies.SendToRoom>
 
 const pageDefault = 50
 
@@ -141,25 +144,37 @@ function aboutMembers(http: FastifyInstance, { rooms, who, authorize }: RoomRout
   )
 }
 
-function aboutMessages(http: FastifyInstance, { rooms, who }: RoomRoutes): void {
+function aboutMessages(http: FastifyInstance, { rooms, who, authorize }: RoomRoutes): void {
   const tags = ['rooms']
+  /** Whoever writes into an open room comes into it. */
+  const send = async (caller: Identity, room: string, { message, clientId }: Sending): Promise<Appended> => {
+    try {
+      return await rooms.send(caller.user, room, message, clientId)
+    } catch (error) {
+      if (!(error instanceof NitkaError && error.code === 'forbidden')) throw error
+      await demand(authorize, caller, 'rooms.join', room)
+      await rooms.admit(caller.user, room)
+      return rooms.send(caller.user, room, message, clientId)
+    }
+  }
   http.post(
     '/rooms/:room/messages',
     {
       schema: {
         tags,
-        summary: 'Send a message; answered when it is on disk',
+        summary: 'Send a message; answered when it is on disk. Into an open room it makes the caller a member',
         params: bodies.RoomParams,
         querystring: bodies.Caller,
         body: bodies.SendToRoom,
         response: { 200: values.RoomEntry, 201: values.RoomEntry },
       },
     },
-    async (request: In<Static<typeof bodies.SendToRoom>>, reply) => {
+    async (request: In<Sending>, reply) => {
       const { message, clientId } = request.body
       const { room } = request.params
-      const sender = await callerOf(who, request)
-      const { id, time, offsets, repeated } = await rooms.send(sender, room, message, clientId)
+      const caller = await namedCaller(who, request)
+      const sender = caller.user
+      const { id, time, offsets, repeated } = await send(caller, room, request.body)
       const [offset = 0] = offsets
       const client = clientId === undefined ? {} : { clientId }
       const body = JSON.stringify(message)

@@ -13,6 +13,7 @@ import { answerPreflight, isPreflight, letRead } from './cross-origin.ts'
 import type { Load } from './load.ts'
 import { problemHeaders, problemOf, refuseSocket } from './problem.ts'
 import { validatorCompiler } from './query.ts'
+import { passOver } from './refused-body.ts'
 import { cutOffUnread } from './unread.ts'
 
 export interface HttpDoorOptions {
@@ -95,9 +96,7 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
   // What leaves is built by us and may hold JSON text as it was stored: it is not serialized a second time by schema.
   http.setSerializerCompiler(() => (value) => (typeof value === 'string' ? value : JSON.stringify(value)))
   readJson(http)
-  http.setErrorHandler((thrown, request, reply) =>
-    sendProblem(asRefusal(thrown), thrown, request, reply, options.lines),
-  )
+  http.setErrorHandler((thrown, request, reply) => refuse(thrown, request, reply, options.lines))
   cutOffUnread(http, options.clock, options.stallMs)
   http.setNotFoundHandler((request, reply) => refuseMissing(request, reply, options))
   http.addHook('onRequest', async (request, reply) => {
@@ -202,6 +201,13 @@ function asRefusal(thrown: unknown): NitkaError {
 /** Without the query, in which there may be a ticket. */
 function pathOf({ url }: FastifyRequest): string {
   return url.split('?')[0] ?? ''
+}
+
+function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply, lines: LogLines): FastifyReply {
+  // Fastify would end the connection at any body that it could not take, and with it the requests behind.
+  void reply.removeHeader('connection')
+  if (!request.raw.complete) passOver(request.raw)
+  return sendProblem(asRefusal(thrown), thrown, request, reply, lines)
 }
 
 function sendProblem(

@@ -1,13 +1,14 @@
 // Tasks over HTTP: adding, reporting, and what people want to see of them.
 
 import { isId, limits, NitkaError } from '@nitka/protocol'
-import { http as bodies, compileCheck, tasks as schemas } from '@nitka/protocol/schemas'
+import { http as bodies, tasks as schemas } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { type Authorize, demand } from '../../sessions/auth.ts'
 import { queueAnswer, reportAnswer, reportsOf, taskAnswer } from '../../tasks/answers.ts'
 import type { TaskPage, TaskQuery } from '../../tasks/task-store.ts'
 import type { Tasks } from '../../tasks/tasks.ts'
+import { readReport } from './report-body.ts'
 import { readJson, type WhoOf } from './server.ts'
 
 export interface TaskRoutes {
@@ -36,9 +37,6 @@ const Progress = Type.Object({ token: schemas.Token, progress: Type.Unknown() },
 const Added = Type.Object({ tasks: Type.Array(schemas.AddedTask) })
 const NewTasks = Type.Union([schemas.TaskInput, Type.Array(schemas.TaskInput)])
 const Reports = Type.Union([schemas.PlainReport, schemas.Report])
-
-const checkPlain = compileCheck(schemas.PlainReport)
-const checkReport = compileCheck(schemas.Report)
 
 /** The check is the service's own: of a choice between two shapes it can say which one was meant. */
 const unchecked = { validatorCompiler: () => (value: unknown) => ({ value }) }
@@ -72,11 +70,7 @@ function reporting(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes)
   const summary = 'Report tasks: an array of ids that are done, or {done, failed}. Repeating it is fine'
   const schema = { tags: ['tasks'], summary, body: Reports, response: { 200: schemas.Reported } }
   http.post('/report', { schema, ...unchecked }, async (request) => {
-    const { body } = request
-    if (typeof body !== 'object' || body === null) {
-      throw new NitkaError('invalid', 'a report must be an array of task ids, or {"done":[…],"failed":[…]}')
-    }
-    const wish = Array.isArray(body) ? { done: checkPlain(body) } : checkReport(body)
+    const wish = readReport(request.body)
     await demand(authorize, await who(request), 'tasks.report', '')
     const reports = reportsOf(wish, () => undefined)
     return reportAnswer(reports, await tasks.report(reports))

@@ -26,9 +26,9 @@ $$;
 create function nitka.backoff_ms(kind text, ms bigint, max_ms bigint, failures int, chance double precision)
 returns bigint language sql immutable as $$
   select case when kind = 'fixed' then ms else
-    floor(greatest(
-      least(ms / 2.0::double precision, max_ms),
-      least(max_ms::double precision, ms * 2.0::double precision ^ least(failures - 1, 40)) * chance
+    floor(least(
+      max_ms::double precision,
+      ms * 2.0::double precision ^ least(failures - 1, 40) * (1 + chance / 2)
     ) + 0.5)::bigint
   end
 $$;
