@@ -1,7 +1,7 @@
 // A Postgres of a test's own: on a free port, in a folder of its own, to be killed, stopped and started again.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, globSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,14 +52,23 @@ export class TestPostgres {
   /**
    * Starts one; stopped and removed with the test, or the file.
    * @param settings `fsync=on`, say: by default nothing is synced, because tests kill processes, not machines
+   * @param prepare puts files into its folder before it starts
    */
-  static async start(t: Ends, settings: readonly string[] = ['fsync=off']): Promise<TestPostgres> {
+  static async start(
+    t: Ends,
+    settings: readonly string[] = ['fsync=off'],
+    prepare: (data: string) => void = () => undefined,
+  ): Promise<TestPostgres> {
     const folder = mkdtempSync(join(tmpdir(), 'nitka-postgres-'))
     const { uid, gid } = owner()
     if (uid !== undefined && gid !== undefined) chownSync(folder, uid, gid)
     const data = join(folder, 'data')
     const arguments_ = ['-D', data, '-U', 'nitka', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
     execFileSync(join(programs, 'initdb'), arguments_, { stdio: 'ignore', cwd: folder, ...owner() })
+    prepare(data)
+    for (const name of readdirSync(data)) {
+      if (uid !== undefined && gid !== undefined) chownSync(join(data, name), uid, gid)
+    }
     const own = new TestPostgres(await freePort(), folder, settings)
     t.after(async () => {
       await own.kill()

@@ -4,11 +4,12 @@
 import { NitkaError } from '@nitka/protocol'
 import postgres from 'postgres'
 import { type Clock, sleep } from '../../world.ts'
+import { postgresAccess } from './access.ts'
 import { arrayTypes } from './arrays.ts'
 import { codeOf, failureOf, isUnsent } from './failures.ts'
 
 export interface DatabaseOptions {
-  /** `postgres://user:password@host:port/database` */
+  /** `postgres://user:password@host:port/database`, with `sslmode` and files as parameters. */
   readonly url: string
   readonly clock: Clock
   /** Connections. */
@@ -38,8 +39,11 @@ type Parameter =
 
 type Connections = postgres.Sql<{ int8: number }>
 
-function connectionsTo({ url, connectionsMax, statementMs }: DatabaseOptions): Connections {
+function connectionsTo(options: DatabaseOptions): Connections {
+  const { connectionsMax, statementMs } = options
+  const { url, ssl } = postgresAccess(options.url)
   return postgres(url, {
+    ssl,
     max: connectionsMax,
     connect_timeout: connectSeconds,
     fetch_types: false,
