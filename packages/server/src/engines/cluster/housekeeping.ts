@@ -34,15 +34,17 @@ export class Housekeeping {
   }
 
   async #round(): Promise<void> {
-    await this.#empty('select nitka.tidy($1::interval, $2) as removed', `${this.#dedupeWindowMs} milliseconds`)
-    await this.#empty('select nitka.tidy_changes($1::interval, $2) as removed', changesKept)
+    await this.#empty('nitka.tidy($2::interval, $1)', `${this.#dedupeWindowMs} milliseconds`)
+    await this.#empty('nitka.tidy_changes($2::interval, $1)', changesKept)
+    await this.#empty('nitka.tidy_owners($1)')
   }
 
-  /** Repeats a statement that removes a piece, until there is less than one. */
-  async #empty(statement: string, keep: string): Promise<void> {
+  /** Repeats a call that removes a piece, `$1` rows of what is older than `$2`, until there is less than one. */
+  async #empty(call: string, ...keep: string[]): Promise<void> {
     let removed = pieceMax
     while (removed >= pieceMax && !this.#rounds.closed) {
-      const rows = await this.#database.run<{ removed: number }>(statement, [keep, pieceMax]).catch(() => [])
+      const asked = this.#database.run<{ removed: number }>(`select ${call} as removed`, [pieceMax, ...keep])
+      const rows = await asked.catch(() => [])
       removed = rows[0]?.removed ?? 0
       this.removed += removed
     }
