@@ -138,9 +138,9 @@ export class Log {
       const after = Math.max(0, (since?.offset ?? Number.MAX_SAFE_INTEGER) - 1)
       const live = feed.head
       const page = await this.#gate.run(() => this.store.read(log, { after, limit: readPageMax }))
-      feed.rewind(live, page.state.head)
+      feed.compare(live, page.state)
       const { recovery, from } = judge(since, page)
-      feed.begin(page.state.head)
+      feed.begin(page.state.head, page.state.headId)
       this.recoveries[recovery.recovered ? 'recovered' : recovery.reason]++
       const entries = page.entries.filter(({ offset }) => offset > from)
       const position = Math.max(entries.at(-1)?.offset ?? from, page.more ? 0 : (page.missing.at(-1)?.to ?? 0))
