@@ -167,7 +167,7 @@ class ClusterEngine implements Engine {
         this.#counters.commits++
         this.onCommit?.(clock.monotonic() - startedAt)
       },
-      now: () => clock.monotonic(),
+      ...{ now: () => clock.monotonic(), clock, lockedMs: options.statementMs },
     })
     this.rooms = new ClusterRoomDirectory(database)
     this.pools = new ClusterPoolStore(database)
