@@ -44,9 +44,10 @@ export class Link {
     this.#apply()
   }
 
-  /** Connections that are made from now on lead to another port; those that are there are closed. */
-  lead(port: number): void {
+  /** Connections that are made from now on lead to another port. @param close what is there is closed */
+  lead(port: number, close = true): void {
     this.#target = port
+    if (!close) return
     for (const { near, far } of this.#pairs) {
       near.destroy()
       far.destroy()

@@ -6,7 +6,7 @@ import postgres from 'postgres'
 import { type Clock, sleep } from '../../world.ts'
 import { postgresAccess } from './access.ts'
 import { arrayTypes } from './arrays.ts'
-import { codeOf, failureOf, isUnsent } from './failures.ts'
+import { codeOf, failureOf, isReadOnly, isUnsent } from './failures.ts'
 
 export interface DatabaseOptions {
   /** `postgres://user:password@host:port/database`, with `sslmode` and files as parameters. */
@@ -67,6 +67,7 @@ export class Database {
   #sql: Connections
   /** When anything was last heard on these connections, or they were opened. Monotonic. */
   #heardAt: number
+  #madeAt: number
   #closed = false
 
   constructor(options: DatabaseOptions) {
@@ -74,6 +75,7 @@ export class Database {
     this.#deadlineMs = options.statementMs + graceMs
     this.#sql = connectionsTo(options)
     this.#heardAt = options.clock.monotonic()
+    this.#madeAt = this.#heardAt
   }
 
   /**
@@ -91,6 +93,8 @@ export class Database {
       } catch (thrown) {
         if (again < undoneMax && undone.has(codeOf(thrown))) continue
         const failed = this.#translated(thrown)
+        // Connections are made anew, to whoever answers at the address by now.
+        if (isReadOnly(thrown)) this.#giveUp()
         if (!isUnsent(thrown) || clock.monotonic() - begunAt >= Math.min(this.#options.statementMs, awayMsMax))
           throw failed
         await sleep(clock, againMs)
@@ -130,11 +134,18 @@ export class Database {
    */
   #renew(sql: Connections): void {
     const now = this.#options.clock.monotonic()
-    if (sql !== this.#sql || this.#closed || now - this.#heardAt < this.#deadlineMs) return
+    if (sql === this.#sql && now - this.#heardAt >= this.#deadlineMs) this.#giveUp()
+  }
+
+  #giveUp(): void {
+    const now = this.#options.clock.monotonic()
+    if (this.#closed || now - this.#madeAt < againMs) return
+    const sql = this.#sql
     this.#sql = connectionsTo(this.#options)
     this.#heardAt = now
+    this.#madeAt = now
     this.renewed++
-    sql.end({ timeout: 0 }).catch(() => undefined)
+    sql.end({ timeout: graceMs / 1_000 }).catch(() => undefined)
   }
 
   /** Runs a script of several statements, each for itself. */

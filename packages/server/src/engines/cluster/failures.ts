@@ -3,8 +3,8 @@
 import { NitkaError } from '@nitka/protocol'
 import postgres from 'postgres'
 
-/** States of Postgres in which the same statement may go well later. */
-const passing = /^(08|40|53|57)/
+/** States of Postgres in which the same statement may go well later: 25006 says that another server takes writes now. */
+const passing = /^(08|40|53|57|25006)/
 
 /** Somebody else's transaction had locked what was needed. */
 const lockedState = '55P03'
@@ -52,6 +52,11 @@ export function failureOf(thrown: unknown): Failure {
 /** Whether the statement was never sent, because no connection could be made: Postgres is starting, say, or not there. */
 export function isUnsent(thrown: unknown): boolean {
   return unsent.has(codeOf(thrown))
+}
+
+/** Whether the server takes no writes: it is a standby, as what was the primary before a failover may be. */
+export function isReadOnly(thrown: unknown): boolean {
+  return codeOf(thrown) === '25006'
 }
 
 /** Whether what was thrown to the caller is that something was locked. */
