@@ -201,6 +201,9 @@ export class Log {
     if (mark === entryMark) {
       const entry = readToldEntry(data)
       if (entry !== undefined) return feed.hear(entry)
+    } else if (mark !== offsetMark) {
+      // Of a newer version; the next entry, or the sweep, finds what it tells of.
+      return
     } else {
       const offset = readJsonPart(data)
       if (typeof offset === 'number') return feed.hint(offset)
