@@ -182,6 +182,10 @@ class ClusterEngine implements Engine {
     return counters
   }
 
+  get oldestTransactionMs(): number {
+    return this.#housekeeping.oldestTransactionMs
+  }
+
   get onCrowded(): ((crowded: boolean) => void) | undefined {
     return this.#found.backlog.onCrowded
   }

@@ -6,9 +6,10 @@ import { eventually } from '../../../testing/eventually.ts'
 import { noPostgres, TestPostgres } from '../../../testing/postgres.ts'
 import { realWorld } from '../../world.ts'
 import { Database } from './database.ts'
+import { Housekeeping } from './housekeeping.ts'
 import { migrate } from './migrate.ts'
 
-const { clock } = realWorld()
+const { clock, random } = realWorld()
 const skip = noPostgres() ?? false
 const server = skip === false ? await TestPostgres.start({ after }) : undefined
 
@@ -67,4 +68,19 @@ test('a client id that is used again while it is forgotten stays', { skip }, asy
   await application.run('commit')
   await tidied
   assert.equal((await database.run('select from nitka.sent')).length, 1)
+})
+
+test('for how long the oldest transaction is open is known', { skip }, async (t) => {
+  const { database, application } = await open(t)
+  const housekeeping = new Housekeeping({ database, clock, random, dedupeWindowMs: 1_000 })
+  t.after(() => housekeeping.close())
+  const oldest = async (): Promise<number> => {
+    await housekeeping.run()
+    return housekeeping.oldestTransactionMs
+  }
+  await application.run('begin')
+  await application.run('select 1')
+  await eventually(async () => (await oldest()) > 300, 'it is open for some time')
+  await application.run('commit')
+  assert.ok((await oldest()) < 300)
 })
