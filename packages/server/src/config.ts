@@ -97,6 +97,16 @@ function gathered(
 const configVariable = 'NITKA_CONFIG'
 
 /** Names that existing clients of the TCP port use; the long ones come first. */
+/** The files by which a node and NATS know each other. */
+export function natsFilesOf({ natsCredentials, natsCa, natsCert, natsKey }: Config): {
+  readonly credentials: string
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+} {
+  return { credentials: natsCredentials, ca: natsCa, cert: natsCert, key: natsKey }
+}
+
 const alias: ReadonlyMap<string, OptionName> = new Map([
   ['SOCKET_HOST', 'socketHost'],
   ['SOCKET_PORT', 'socketPort'],

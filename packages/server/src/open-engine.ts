@@ -1,6 +1,6 @@
 // Which engine a server gets: the embedded one, or, with Postgres and NATS, the cluster's.
 
-import type { Config } from './config.ts'
+import { type Config, natsFilesOf } from './config.ts'
 import { openCluster } from './engines/cluster/engine.ts'
 import { openEmbedded } from './engines/embedded/engine.ts'
 import type { Engine } from './engines/engine.ts'
@@ -33,6 +33,7 @@ function cluster(config: Config, world: World, lines: LogLines): Promise<Engine>
     world,
     postgresUrl: config.postgresUrl,
     natsUrl: config.natsUrl,
+    natsFiles: natsFilesOf(config),
     connectionsMax: config.postgresConnections,
     statementMs: config.postgresMs,
     sweepMs: config.sweepMs,

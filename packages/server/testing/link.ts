@@ -17,11 +17,13 @@ export class Link {
   /** Connections that were made through it. */
   connections = 0
   readonly #server: Server
+  #target: number
   readonly #pairs = new Set<Pair>()
   readonly #cut = new Set<Direction>()
 
   private constructor(port: number) {
-    this.#server = createServer((near) => this.#join(near, port))
+    this.#target = port
+    this.#server = createServer((near) => this.#join(near, this.#target))
   }
 
   /** Leads to a port of this machine; closed with the test. */
@@ -40,6 +42,16 @@ export class Link {
   cut(...directions: readonly Direction[]): void {
     for (const direction of directions) this.#cut.add(direction)
     this.#apply()
+  }
+
+  /** Connections that are made from now on lead to another port. @param close what is there is closed */
+  lead(port: number, close = true): void {
+    this.#target = port
+    if (!close) return
+    for (const { near, far } of this.#pairs) {
+      near.destroy()
+      far.destroy()
+    }
   }
 
   mend(): void {

@@ -1,10 +1,11 @@
 // A Postgres of a test's own: on a free port, in a folder of its own, to be killed, stopped and started again.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { chownSync, existsSync, globSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { eventually } from './eventually.ts'
 
@@ -52,14 +53,23 @@ export class TestPostgres {
   /**
    * Starts one; stopped and removed with the test, or the file.
    * @param settings `fsync=on`, say: by default nothing is synced, because tests kill processes, not machines
+   * @param prepare puts files into its folder before it starts
    */
-  static async start(t: Ends, settings: readonly string[] = ['fsync=off']): Promise<TestPostgres> {
+  static async start(
+    t: Ends,
+    settings: readonly string[] = ['fsync=off'],
+    prepare: (data: string) => void = () => undefined,
+  ): Promise<TestPostgres> {
     const folder = mkdtempSync(join(tmpdir(), 'nitka-postgres-'))
     const { uid, gid } = owner()
     if (uid !== undefined && gid !== undefined) chownSync(folder, uid, gid)
     const data = join(folder, 'data')
     const arguments_ = ['-D', data, '-U', 'nitka', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
     execFileSync(join(programs, 'initdb'), arguments_, { stdio: 'ignore', cwd: folder, ...owner() })
+    prepare(data)
+    for (const name of readdirSync(data)) {
+      if (uid !== undefined && gid !== undefined) chownSync(join(data, name), uid, gid)
+    }
     const own = new TestPostgres(await freePort(), folder, settings)
     t.after(async () => {
       await own.kill()
@@ -67,6 +77,42 @@ export class TestPostgres {
     })
     await own.start()
     return own
+  }
+
+  /**
+   * An asynchronous standby of this one; stopped and removed with the test.
+   * @param port by which it follows: of a link, say, that is cut so that the end is lost
+   */
+  async standby(t: Ends, port: number): Promise<TestPostgres> {
+    const folder = mkdtempSync(join(tmpdir(), 'nitka-postgres-'))
+    const { uid, gid } = owner()
+    if (uid !== undefined && gid !== undefined) chownSync(folder, uid, gid)
+    const from = `host=127.0.0.1 port=${port} user=nitka`
+    const arguments_ = ['-d', from, '-D', join(folder, 'data'), '-R', '-X', 'stream', '-c', 'fast', '--no-sync']
+    await promisify(execFile)(join(programs, 'pg_basebackup'), arguments_, { cwd: folder, ...owner() })
+    const own = new TestPostgres(await freePort(), folder, this.#settings)
+    t.after(async () => {
+      await own.kill()
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    })
+    await own.start()
+    return own
+  }
+
+  /** A standby becomes a server of its own, with what it has. Resolves when it takes writes. */
+  async promote(): Promise<void> {
+    const arguments_ = ['promote', '-D', join(this.#folder, 'data'), '-w']
+    execFileSync(join(programs, 'pg_ctl'), arguments_, { stdio: 'ignore', cwd: this.#folder, ...owner() })
+  }
+
+  /** Runs a statement as whoever may do everything. */
+  async administer(text: string): Promise<readonly object[]> {
+    const sql = this.#admin()
+    try {
+      return Array.from(await sql.unsafe(text))
+    } finally {
+      await sql.end({ timeout: 1 })
+    }
   }
 
   /** The address of a new, empty database. */

@@ -48,6 +48,8 @@ export interface Engine {
   storeTogether(appends: readonly Append[], tasks: readonly NewTask[]): Promise<Together>
   readonly durability: Durability
   readonly counters: EngineCounters
+  /** Where others use the store: for how long the oldest transaction there is open, milliseconds, as of the last minute. */
+  readonly oldestTransactionMs?: number
   /** Told the duration of each commit in milliseconds, for the histogram. */
   onCommit: ((ms: number) => void) | undefined
   /** Told when more waits to be stored than is good, and when no more: whoever sends should be held back meanwhile. */

@@ -147,3 +147,37 @@ test('a store that failed is asked again, although nobody speaks of the entry ag
   await clock.pass(0)
   assert.equal(clock.waiting, 0)
 })
+
+test('another entry where the last one stood is another past, and the same one is not', async () => {
+  const met: Readonly<Record<string, (feed: Feed, id: string) => void>> = {
+    'told by a node': (feed, id) => feed.hear({ ...entryAt(1), id }),
+    'where the log stands': (feed, id) => feed.compare(1, { head: 1, headId: id }),
+  }
+  for (const [way, meet] of Object.entries(met)) {
+    const { feed, ears, settle } = open()
+    feed.begin(0)
+    feed.offer(entryAt(1))
+    meet(feed, 'id1')
+    assert.equal(feed.rewinds, 0, way)
+    meet(feed, 'other')
+    meet(feed, 'other')
+    assert.equal(feed.rewinds, 1, way)
+    feed.hear(entryAt(2))
+    await settle()
+    assert.deepEqual(ears.offsets, [1, 2], way)
+  }
+})
+
+test('what the store has behind a gap proves that the past is the same', async () => {
+  const { world, feed, ears, settle } = open()
+  feed.begin(0)
+  feed.offer({ ...entryAt(1), id: 'lost with the store that had it' })
+  world.stored = 3
+  feed.hint(3)
+  await settle()
+  assert.deepEqual([feed.rewinds, ears.offsets], [1, [1, 2, 3]])
+  world.stored = 6
+  feed.hear(entryAt(6))
+  await settle()
+  assert.deepEqual([feed.rewinds, ears.offsets], [1, [1, 2, 3, 4, 5, 6]])
+})

@@ -4,7 +4,7 @@
 import { Broadcast } from '../fanout/broadcast.ts'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Clock, Timer } from '../world.ts'
-import type { Entry, LogName, LogStore } from './log-store.ts'
+import type { Entry, LogName, LogState, LogStore } from './log-store.ts'
 import { readPageMax } from './reading.ts'
 
 /** An entry as receivers see it. */
@@ -35,10 +35,13 @@ export class Feed {
   head: number | undefined
   /** Times that the store had to fill a gap. */
   repaired = 0
-  /** Times that the store had less than went live here: what listeners stand at may be another past than the store's. */
+  /** Times that the store had less than went live here, or something else: what listeners have may be another past than the store's. */
   rewinds = 0
+  readonly #onRewind = new Set<() => void>()
   readonly #store: LogStore
   readonly #clock: Clock
+  /** Of the entry at `head`, as far as it is known: one read there proves that the past is the same. */
+  #headId: string | undefined
   /** Entries beyond a gap, by offset. */
   readonly #ahead = new Map<number, LiveEntry>()
   #aheadBytes = 0
@@ -64,6 +67,7 @@ export class Feed {
       this.#goLive(entry)
       this.#goOn()
     } else if (entry.offset > this.head) this.#keep(entry)
+    else if (entry.offset === this.head) this.#prove(entry.id)
   }
 
   /**
@@ -83,23 +87,33 @@ export class Feed {
   }
 
   /** What stands up to `head` was read elsewhere; a feed that knows where it stands is not moved. */
-  begin(head: number): void {
+  begin(head: number, headId?: string): void {
     if (this.head !== undefined) return
     this.head = head
+    this.#headId = headId
     // Told before it was known where to read on.
     if (this.#told > head) void this.catchUp()
   }
 
   /**
-   * The store has entries up to `head` only, asked when `live` had gone live here: it was restored, or a copy that was behind
-   * took its place. What it stores from now on goes live, to those who join from now on.
+   * The store was asked when `live` had gone live here. When it has less, or something else there, it was restored, or a copy that was
+   * behind took its place. What it stores from now on goes live, to those who join from now on.
    */
-  rewind(live: number | undefined, head: number): void {
-    if (live === undefined || head >= live || this.head === undefined || this.head < live) return
+  compare(live: number | undefined, { head, headId }: Pick<LogState, 'head' | 'headId'>): void {
+    if (live === undefined || this.head === undefined || this.head < live) return
+    if (head === live && this.head === live) this.#prove(headId)
+    if (head >= live) return
     this.#forget()
     this.#told = 0
     this.head = head
-    this.rewinds++
+    this.#headId = undefined
+    this.#rewound()
+  }
+
+  /** Calls back at the next rewind, until the returned function is called. */
+  onRewind(told: () => void): () => void {
+    this.#onRewind.add(told)
+    return () => this.#onRewind.delete(told)
   }
 
   /** Reads what the store has beyond `head` and lets it go live. Resolves when done; never rejects. */
@@ -119,8 +133,22 @@ export class Feed {
     this.#forget()
   }
 
+  /** The entry at `head` has this id; '': that is not known. */
+  #prove(id: string): void {
+    if (id === '' || id === this.#headId) return
+    const before = this.#headId
+    this.#headId = id
+    if (before !== undefined) this.#rewound()
+  }
+
+  #rewound(): void {
+    this.rewinds++
+    for (const told of [...this.#onRewind]) told()
+  }
+
   #goLive(entry: LiveEntry): void {
     this.head = entry.offset
+    this.#headId = entry.id
     this.broadcast.publish({ log: this.log, entry }, entry.body.length + 128)
   }
 
@@ -170,21 +198,27 @@ export class Feed {
   }
 
   async #readOn(): Promise<void> {
-    for (;;) {
-      const after = this.head
-      if (after === undefined) return
+    for (let first = true; ; first = false) {
+      const live = this.head
+      if (live === undefined) return
       this.#again = false
+      // The entry that went live last is read again: what follows it may follow another one in the store.
+      const after = first && this.#headId !== undefined ? live - 1 : live
       const page = await this.#store.read(this.log, { after, limit: readPageMax }).catch(() => undefined)
       // Listeners keep their positions meanwhile.
       if (page === undefined) return this.#readLater()
-      this.rewind(after, page.state.head)
-      this.repaired += page.entries.length > 0 ? 1 : 0
+      this.compare(live, page.state)
+      for (const { offset, id } of page.entries.slice(0, 1)) if (offset === this.head) this.#prove(id)
+      this.repaired += page.entries.some(({ offset }) => offset > live) ? 1 : 0
       for (const entry of page.entries) {
         if (this.head === undefined || entry.offset > this.head) this.#goLive(entry)
       }
       if (!page.more) {
         const lost = page.missing.at(-1)
-        if (lost !== undefined && this.head !== undefined && lost.to > this.head) this.head = lost.to
+        if (lost !== undefined && this.head !== undefined && lost.to > this.head) {
+          this.head = lost.to
+          this.#headId = undefined
+        }
         this.#goOn()
         if (!this.#again) return
       }

@@ -138,9 +138,9 @@ export class Log {
       const after = Math.max(0, (since?.offset ?? Number.MAX_SAFE_INTEGER) - 1)
       const live = feed.head
       const page = await this.#gate.run(() => this.store.read(log, { after, limit: readPageMax }))
-      feed.rewind(live, page.state.head)
+      feed.compare(live, page.state)
       const { recovery, from } = judge(since, page)
-      feed.begin(page.state.head)
+      feed.begin(page.state.head, page.state.headId)
       this.recoveries[recovery.recovered ? 'recovered' : recovery.reason]++
       const entries = page.entries.filter(({ offset }) => offset > from)
       const position = Math.max(entries.at(-1)?.offset ?? from, page.more ? 0 : (page.missing.at(-1)?.to ?? 0))
@@ -201,6 +201,9 @@ export class Log {
     if (mark === entryMark) {
       const entry = readToldEntry(data)
       if (entry !== undefined) return feed.hear(entry)
+    } else if (mark !== offsetMark) {
+      // Of a newer version; the next entry, or the sweep, finds what it tells of.
+      return
     } else {
       const offset = readJsonPart(data)
       if (typeof offset === 'number') return feed.hint(offset)

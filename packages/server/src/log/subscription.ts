@@ -53,8 +53,7 @@ export class Subscription implements Listener<LogMessage> {
   readonly #feed: Feed
   readonly #tools: SubscriptionTools
   readonly #events: SubscriptionEvents
-  /** Of the feed, when this began. */
-  readonly #rewinds: number
+  readonly #forgetRewind: () => void
   #phase: Phase = 'reading'
   #position: number
   #begun = false
@@ -74,7 +73,7 @@ export class Subscription implements Listener<LogMessage> {
     this.encoder = receiver.encoder
     this.#events = receiver.events ?? {}
     this.#tools = tools
-    this.#rewinds = feed.rewinds
+    this.#forgetRewind = feed.onRewind(() => this.#changed())
     feed.broadcast.add(this)
   }
 
@@ -96,7 +95,6 @@ export class Subscription implements Listener<LogMessage> {
 
   take(batch: Batch<LogMessage>): void {
     if (this.#phase !== 'live') return
-    if (this.#feed.rewinds !== this.#rewinds) return this.#changed()
     const first = batch.messages[0]?.entry.offset ?? 0
     const last = batch.messages.at(-1)?.entry.offset ?? 0
     if (last <= this.#position) return
@@ -115,8 +113,13 @@ export class Subscription implements Listener<LogMessage> {
     if (this.#phase === 'ended') return
     this.#enter('ended')
     this.#forgetDrain?.()
+    this.#forgetRewind()
     this.#feed.broadcast.remove(this)
     this.#tools.onEnd()
+  }
+
+  get #hasEnded(): boolean {
+    return this.#phase === 'ended'
   }
 
   #hand(bytes: Uint8Array, upTo: number): void {
@@ -138,8 +141,8 @@ export class Subscription implements Listener<LogMessage> {
       if (this.#phase !== 'reading') return
       if (page === undefined) continue
       this.#awaySince = undefined
-      this.#feed.rewind(live, page.state.head)
-      if (this.#feed.rewinds !== this.#rewinds) return this.#changed()
+      this.#feed.compare(live, page.state)
+      if (this.#hasEnded) return
       if (page.missing.length > 0) this.#events.missing?.(page.missing)
       if (page.entries.length > 0) this.#give(page.entries)
       const passed = page.missing.at(-1)?.to ?? 0

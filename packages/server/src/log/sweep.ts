@@ -80,10 +80,10 @@ export class Sweep {
       const some = feeds.slice(i, i + pieceMax)
       const live = some.map(({ head }) => head)
       const states = await this.#store.states(some.map(({ log }) => log))
-      for (const [index, { head }] of states.entries()) {
+      for (const [index, state] of states.entries()) {
         const feed = some[index]
-        feed?.rewind(live[index], head)
-        feed?.hint(head)
+        feed?.compare(live[index], state)
+        feed?.hint(state.head)
       }
     }
   }

@@ -1,6 +1,7 @@
 // What this node has asked of one other node and has no answer to yet.
 
-import { type ErrorCode, NitkaError } from '@nitka/protocol'
+import { NitkaError } from '@nitka/protocol'
+import { readToldError, type ToldError } from './told-error.ts'
 import type { Frame } from './work.ts'
 
 /** A question that is under way. */
@@ -105,10 +106,7 @@ export class AskedOf {
     this.#send(['heard', number])
     const [, , ok, value] = frame as unknown as [string, number, boolean, unknown]
     if (ok) open.resolve(value)
-    else {
-      const { code, message, field } = value as { code: ErrorCode; message: string; field?: string }
-      open.reject(new NitkaError(code, message, field === undefined ? {} : { field }))
-    }
+    else open.reject(readToldError(value as ToldError))
   }
 
   /** The oldest question that is open: what is older the other node need not remember. */

@@ -131,6 +131,8 @@ export class Peers {
     const text = link.joiner.join(bytes.subarray(space + 1))
     if (text === undefined) return
     for (const frame of JSON.parse(text) as readonly Frame[]) {
+      // Others, and other kinds than these, are of a newer version: nobody waits for an answer that an older one cannot give.
+      if (!Array.isArray(frame)) continue
       if (frame[0] === 'ask' || frame[0] === 'drop' || frame[0] === 'heard' || frame[0] === 'check')
         link.work.take(frame)
       else link.asked.take(frame)

@@ -246,6 +246,11 @@ export const series: Readonly<Record<string, Series>> = {
     help: 'Whether this node can take writes: 1 or 0.',
     read: ({ engine }) => (engine.unhealthy() === undefined ? 1 : 0),
   },
+  nitka_store_oldest_transaction_seconds: {
+    type: 'gauge',
+    help: 'How long the oldest transaction in the database of a cluster is open, as far as the role of the node may see; once a minute.',
+    read: ({ engine }) => (engine.oldestTransactionMs ?? 0) / 1_000,
+  },
   nitka_store_appends_total: {
     type: 'counter',
     help: 'Entries appended.',

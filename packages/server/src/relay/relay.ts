@@ -130,6 +130,8 @@ export class Relay {
     if (known !== undefined) return known
     const broadcast = new Broadcast<RelayMessage>(this.#pulse)
     const remote = this.exchange.listen(subjectOf(name), (data, mark) => {
+      // Others are of a newer version, and not for clients of this one.
+      if (mark !== textMark && mark !== binaryMark) return
       broadcast.publish({ channel: name, data, binary: mark === binaryMark }, data.length)
     })
     const channel = { broadcast, remote }

@@ -2,10 +2,11 @@
 // were asked, until they are answered: when the type moves, those that have not begun are asked again at its next node, each
 // after those before it. What had begun when its node went is not asked again.
 
-import { type ErrorCode, NitkaError } from '@nitka/protocol'
+import { NitkaError } from '@nitka/protocol'
 import type { Owner, Ownership } from '../nodes/ownership.ts'
 import { textBytesMax } from '../nodes/parcels.ts'
 import type { Peers } from '../nodes/peers.ts'
+import { readToldError, type ToldError } from '../nodes/told-error.ts'
 import type { Clock } from '../world.ts'
 import { Forwarded, type ForwardedLine } from './forwarded.ts'
 import type { Asked, Outcome, Question, Tell } from './request.ts'
@@ -26,10 +27,7 @@ export interface ForwardingParts {
 }
 
 /** What the node that is asked answers. */
-export type Reply =
-  | { readonly moved: true }
-  | { readonly result?: unknown }
-  | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly field?: string } }
+export type Reply = { readonly moved: true } | { readonly result?: unknown } | { readonly error: ToldError }
 
 /** What is asked of another node: under the fence that is known here. What was asked before a change does not pass that change. */
 export type AskedThere = Question & { readonly fence: number }
@@ -207,8 +205,7 @@ export class Forwarding {
   #heard(line: ForwardedLine, one: Forwarded, reply: Reply): void {
     if ('moved' in reply) return this.#again(line, one)
     if (!('error' in reply)) return this.#answer(line, one, { result: reply.result })
-    const { code, message, field } = reply.error
-    this.#answer(line, one, { error: new NitkaError(code, message, field === undefined ? {} : { field }) })
+    this.#answer(line, one, { error: readToldError(reply.error) })
   }
 
   /** It has not begun, and has to be asked elsewhere. */

@@ -17,7 +17,19 @@ export type RoomEvent =
   | { readonly kind: 'progress'; readonly room: string; readonly task: string; readonly progress: unknown }
   | { readonly kind: 'removed'; readonly room: string; readonly user: string }
 
-/** An event as another node sent it; undefined when it is none. Nodes of one version trust each other for the fields. */
+/**
+ * An event as another node sent it; undefined when it is none, or of a kind that only a newer node knows. What else it holds is left
+ * out: clients of this node are told what this node's documents say.
+ */
 export function readRoomEvent(value: unknown): RoomEvent | undefined {
-  return isObject(value) && typeof value.kind === 'string' ? (value as unknown as RoomEvent) : undefined
+  if (!isObject(value)) return undefined
+  const { kind, room, user, online, from, offset, unread, task } = value
+  if (typeof room !== 'string') return undefined
+  if (kind === 'signal') return typeof from === 'string' ? { kind, room, from, signal: value.signal } : undefined
+  if (kind === 'progress') return typeof task === 'string' ? { kind, room, task, progress: value.progress } : undefined
+  if (typeof user !== 'string') return undefined
+  if (kind === 'removed') return { kind, room, user }
+  if (kind === 'presence') return typeof online === 'boolean' ? { kind, room, user, online } : undefined
+  if (kind !== 'read' || typeof offset !== 'number') return undefined
+  return { kind, room, user, offset, ...(typeof unread === 'number' ? { unread } : {}) }
 }

@@ -1,6 +1,6 @@
 // Postgres and NATS: whether they answer, whether they are new enough, and what a confirmation is worth there.
 
-import type { Config } from '../../config.ts'
+import { type Config, natsFilesOf } from '../../config.ts'
 import { Database } from '../../engines/cluster/database.ts'
 import { findDurability } from '../../engines/cluster/durability.ts'
 import { NatsBus } from '../../engines/cluster/nats-bus.ts'
@@ -71,10 +71,10 @@ function connectionsFinding(free: number): Finding {
     : ok('connections', says)
 }
 
-async function natsFindings({ natsUrl }: Config): Promise<Finding[]> {
+async function natsFindings(config: Config): Promise<Finding[]> {
   const quiet = { onGap: () => undefined, onError: () => undefined }
   try {
-    const bus = await NatsBus.open({ url: natsUrl, ...quiet })
+    const bus = await NatsBus.open({ url: config.natsUrl, files: natsFilesOf(config), ...quiet })
     const { version } = bus
     await bus.close()
     const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)

@@ -28,30 +28,6 @@ export function natsUrls(option: string): readonly string[] {
   return urls
 }
 
-export interface NatsAccess {
-  readonly servers: string[]
-  readonly user?: string
-  readonly pass?: string
-  readonly token?: string
-  /** There: a server that does not encrypt is refused. */
-  readonly tls?: Record<never, never>
-}
-
-/**
- * What the client of NATS is given: it takes hosts and ports from addresses, and nothing else. All servers are of one cluster, so
- * the first name and password are those for all of them; a name alone is a token.
- */
-export function natsAccess(urls: readonly string[]): NatsAccess {
-  const all = urls.map((url) => new URL(url))
-  const { username = '', password = '' } = all.find((url) => url.username !== '') ?? {}
-  const [name, pass] = [decodeURIComponent(username), decodeURIComponent(password)]
-  return {
-    servers: all.map(({ host }) => host),
-    ...(name === '' ? {} : pass === '' ? { token: name } : { user: name, pass }),
-    ...(all.some(({ protocol }) => protocol === 'tls:') ? { tls: {} } : {}),
-  }
-}
-
 function causeOf(thrown: unknown): string {
   const { message, cause } = thrown as Error
   return cause instanceof Error ? cause.message : message

@@ -6,6 +6,7 @@ import { isObject } from '@nitka/protocol'
 import postgres from 'postgres'
 import type { LogName } from '../../log/log-store.ts'
 import type { Clock, Timer } from '../../world.ts'
+import { postgresAccess } from './access.ts'
 
 /** As the functions of the schema know it. */
 const channel = 'nitka'
@@ -34,7 +35,9 @@ export class Announcements {
       onnotify: (_channel: string, text: string) => this.#tell(text),
       onclose: () => this.#lost(),
     }
-    this.#sql = postgres(parts.url, {
+    const { url, ssl } = postgresAccess(parts.url)
+    this.#sql = postgres(url, {
+      ssl,
       ...{ max: 1, fetch_types: false, idle_timeout: 0, max_lifetime: null, connect_timeout: 5 },
       connection: { application_name: 'nitka announcements' },
       onnotice: () => undefined,

@@ -8,7 +8,7 @@ const types = [
   'text[], text[]',
   'int[], text[], text[], int[], text[], int[], int[], int[]',
   'int[], text[], bigint[], text[], text[], text[], int[]',
-  'interval',
+  'interval, int',
 ]
 const casts = types.flatMap((line) => line.split(', ')).map((type, i) => `$${i + 1}::${type}`)
 
@@ -111,9 +111,16 @@ class Columns {
   }
 }
 
-/** One statement for several calls, each all or nothing. */
-export function appendArguments(calls: readonly (readonly Append[])[], keepMs: number): unknown[] {
-  return [...new Columns(calls).all, `${keepMs} milliseconds`]
+/**
+ * One statement for several calls, each all or nothing.
+ * @param patienceMs how long it waits for a log that is locked; null: as every statement
+ */
+export function appendArguments(
+  calls: readonly (readonly Append[])[],
+  keepMs: number,
+  patienceMs: number | null = null,
+): unknown[] {
+  return [...new Columns(calls).all, `${keepMs} milliseconds`, patienceMs]
 }
 
 /** What became of each call: its appends, or the conflict that refused all of them. */

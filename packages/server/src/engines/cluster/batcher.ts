@@ -31,7 +31,7 @@ export interface Shared {
 }
 
 export class Batcher<Item, Result> {
-  readonly #run: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>
+  readonly #run: (items: readonly Item[]) => Promise<readonly (Result | Promise<Result> | Error)[]>
   readonly #limits: BatcherLimits
   readonly #shared: Shared | undefined
   #waiting: Waiting<Item, Result>[] = []
@@ -39,11 +39,11 @@ export class Batcher<Item, Result> {
   #running: Promise<void> | undefined
 
   /**
-   * @param run gives a result, or why there is none, for each item; what it throws is of all of them
+   * @param run gives a result, or why there is none, for each item, or the promise of one that is late; what it throws is of all of them
    * @param shared counts what waits there too; what has waited for too long is refused
    */
   constructor(
-    run: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>,
+    run: (items: readonly Item[]) => Promise<readonly (Result | Promise<Result> | Error)[]>,
     limits: BatcherLimits,
     shared?: Shared,
   ) {

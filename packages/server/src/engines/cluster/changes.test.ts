@@ -34,7 +34,7 @@ async function open(t: TestContext) {
     epoch: 'e',
     dedupeWindowMs: 1_000,
     committed: () => undefined,
-    now: () => 0,
+    ...{ now: () => 0, clock, lockedMs: 3_000 },
   }
   const logs = new ClusterLogStore(parts)
   const say = (name: string): Promise<unknown> => logs.append([single(room(name), 'x')])

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { connect, createServer, type Socket } from 'node:net'
 import { after, type TestContext, test } from 'node:test'
 import { eventually } from '../../../testing/eventually.ts'
+import { Link } from '../../../testing/link.ts'
 import { noPostgres, TestPostgres } from '../../../testing/postgres.ts'
 import { realWorld } from '../../world.ts'
 import { Database } from './database.ts'
@@ -103,4 +104,34 @@ test('a database that stays away is an error within the time of a statement, and
   await postgres.kill()
   await assert.rejects(database.run('select 1'), { code: 'unavailable' })
   assert.ok(database.trouble !== undefined && database.failures > 0)
+})
+
+test('a server that takes no writes any more is left for the one that answers at the address by then', {
+  skip,
+}, async (t) => {
+  const [before, next] = [await TestPostgres.start(t), await TestPostgres.start(t)]
+  const link = await Link.start(t, before.port)
+  const url = (await before.database()).replace(String(before.port), String(link.port))
+  await next.database()
+  const database = new Database({ url, clock, connectionsMax: 2, statementMs: 2_000 })
+  t.after(() => database.close())
+  await database.run('select 1')
+  link.lead(next.port, false)
+  await database.run('create table here (n int)')
+  // As one that was promoted elsewhere finds its old self: a standby.
+  await before.administer('alter system set default_transaction_read_only = on')
+  await before.administer('select pg_reload_conf()')
+  let refused = 0
+  await eventually(async () => {
+    try {
+      await database.run('create table there (n int)')
+      return true
+    } catch (error) {
+      assert.equal((error as { code: string }).code, 'unavailable')
+      refused++
+      return false
+    }
+  }, 'it is written where writes are taken')
+  assert.ok(refused > 0 && database.renewed > 0)
+  assert.equal(database.trouble, undefined)
 })

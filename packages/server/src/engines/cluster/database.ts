@@ -4,11 +4,12 @@
 import { NitkaError } from '@nitka/protocol'
 import postgres from 'postgres'
 import { type Clock, sleep } from '../../world.ts'
+import { postgresAccess } from './access.ts'
 import { arrayTypes } from './arrays.ts'
-import { codeOf, failureOf, isUnsent } from './failures.ts'
+import { codeOf, failureOf, isReadOnly, isUnsent } from './failures.ts'
 
 export interface DatabaseOptions {
-  /** `postgres://user:password@host:port/database` */
+  /** `postgres://user:password@host:port/database`, with `sslmode` and files as parameters. */
   readonly url: string
   readonly clock: Clock
   /** Connections. */
@@ -38,8 +39,11 @@ type Parameter =
 
 type Connections = postgres.Sql<{ int8: number }>
 
-function connectionsTo({ url, connectionsMax, statementMs }: DatabaseOptions): Connections {
+function connectionsTo(options: DatabaseOptions): Connections {
+  const { connectionsMax, statementMs } = options
+  const { url, ssl } = postgresAccess(options.url)
   return postgres(url, {
+    ssl,
     max: connectionsMax,
     connect_timeout: connectSeconds,
     fetch_types: false,
@@ -63,6 +67,7 @@ export class Database {
   #sql: Connections
   /** When anything was last heard on these connections, or they were opened. Monotonic. */
   #heardAt: number
+  #madeAt: number
   #closed = false
 
   constructor(options: DatabaseOptions) {
@@ -70,6 +75,7 @@ export class Database {
     this.#deadlineMs = options.statementMs + graceMs
     this.#sql = connectionsTo(options)
     this.#heardAt = options.clock.monotonic()
+    this.#madeAt = this.#heardAt
   }
 
   /**
@@ -87,6 +93,8 @@ export class Database {
       } catch (thrown) {
         if (again < undoneMax && undone.has(codeOf(thrown))) continue
         const failed = this.#translated(thrown)
+        // Connections are made anew, to whoever answers at the address by now.
+        if (isReadOnly(thrown)) this.#giveUp()
         if (!isUnsent(thrown) || clock.monotonic() - begunAt >= Math.min(this.#options.statementMs, awayMsMax))
           throw failed
         await sleep(clock, againMs)
@@ -126,11 +134,18 @@ export class Database {
    */
   #renew(sql: Connections): void {
     const now = this.#options.clock.monotonic()
-    if (sql !== this.#sql || this.#closed || now - this.#heardAt < this.#deadlineMs) return
+    if (sql === this.#sql && now - this.#heardAt >= this.#deadlineMs) this.#giveUp()
+  }
+
+  #giveUp(): void {
+    const now = this.#options.clock.monotonic()
+    if (this.#closed || now - this.#madeAt < againMs) return
+    const sql = this.#sql
     this.#sql = connectionsTo(this.#options)
     this.#heardAt = now
+    this.#madeAt = now
     this.renewed++
-    sql.end({ timeout: 0 }).catch(() => undefined)
+    sql.end({ timeout: graceMs / 1_000 }).catch(() => undefined)
   }
 
   /** Runs a script of several statements, each for itself. */

@@ -7,6 +7,7 @@ import type { NewTask } from '../../tasks/task-store.ts'
 import type { World } from '../../world.ts'
 import { Backlog } from '../backlog.ts'
 import type { Durability, Engine, EngineCounters, Together } from '../engine.ts'
+import { type NatsFiles, postgresAccess } from './access.ts'
 import { answering, checkUrl, natsUrls } from './addresses.ts'
 import { Announcements } from './announcements.ts'
 import { Database } from './database.ts'
@@ -29,6 +30,7 @@ export interface ClusterOptions {
   readonly postgresUrl: string
   /** `nats://user:password@host:port` or `tls://…`, several separated by commas. */
   readonly natsUrl: string
+  readonly natsFiles?: NatsFiles | undefined
   /** Connections to Postgres, besides one for the node's beats. */
   readonly connectionsMax: number
   /** How long a statement may take. */
@@ -59,6 +61,7 @@ export async function openCluster(options: ClusterOptions): Promise<Engine> {
   const { world, postgresUrl, connectionsMax, statementMs } = options
   const { clock } = world
   checkUrl(postgresUrl, 'postgresUrl', ['postgres:', 'postgresql:'])
+  postgresAccess(postgresUrl)
   const urls = natsUrls(options.natsUrl)
   const opened: (() => Promise<void>)[] = []
   try {
@@ -70,7 +73,10 @@ export async function openCluster(options: ClusterOptions): Promise<Engine> {
     if (weak !== undefined) options.onWarning(`Postgres: ${weak}`)
     const hooks: Hooks = { gap: undefined, stored: undefined }
     const bus = await answering('NATS', urls, () =>
-      NatsBus.open({ url: options.natsUrl, onGap: () => hooks.gap?.(), onError: options.onError }),
+      NatsBus.open({
+        ...{ url: options.natsUrl, files: options.natsFiles ?? {} },
+        ...{ onGap: () => hooks.gap?.(), onError: options.onError },
+      }),
     )
     opened.push(() => bus.close())
     const beats = new Database({ url: postgresUrl, clock, connectionsMax: 1, statementMs: beatStatementMs })
@@ -161,7 +167,7 @@ class ClusterEngine implements Engine {
         this.#counters.commits++
         this.onCommit?.(clock.monotonic() - startedAt)
       },
-      now: () => clock.monotonic(),
+      ...{ now: () => clock.monotonic(), clock, lockedMs: options.statementMs },
     })
     this.rooms = new ClusterRoomDirectory(database)
     this.pools = new ClusterPoolStore(database)
@@ -174,6 +180,10 @@ class ClusterEngine implements Engine {
     counters.queuedBytes = this.#found.backlog.bytes
     counters.failures = this.#found.database.failures + this.#found.beats.failures
     return counters
+  }
+
+  get oldestTransactionMs(): number {
+    return this.#housekeeping.oldestTransactionMs
   }
 
   get onCrowded(): ((crowded: boolean) => void) | undefined {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NitkaError } from '@nitka/protocol'
 import postgres from 'postgres'
-import { failureOf } from './failures.ts'
+import { failureOf, isLocked } from './failures.ts'
 
 /** As the driver makes them of what Postgres sends. */
 function refused(code: string, message: string): unknown {
@@ -18,13 +18,19 @@ test('what is of the connection has an unknown outcome, also when its code has t
 })
 
 test('a state of Postgres that passes has an unknown outcome, and every other one is a fault', () => {
-  for (const code of ['08006', '57P01', '57P03', '53300', '40P01', '55P03']) {
+  for (const code of ['08006', '57P01', '57P03', '53300', '40P01']) {
     assert.equal(failureOf(refused(code, 'later')).error.code, 'unavailable', code)
   }
   for (const code of ['42601', 'XX000', '22P02']) {
     const { error, trouble } = failureOf(refused(code, 'wrong'))
     assert.deepEqual([error.code, trouble], ['internal', undefined], code)
   }
+})
+
+test('what somebody else has locked was not done, and the database answers', () => {
+  const { error, trouble, refused: wanted } = failureOf(refused('55P03', 'lock timeout'))
+  assert.deepEqual([error.code, trouble, wanted, isLocked(error)], ['unavailable', undefined, true, true])
+  assert.match(error.message, /nothing was done/)
 })
 
 test('what a function of the schema refuses is refused to the caller, and is no failure', () => {

@@ -3,8 +3,11 @@
 import { NitkaError } from '@nitka/protocol'
 import postgres from 'postgres'
 
-/** States of Postgres in which the same statement may go well later. */
-const passing = /^(08|40|53|55P03|57)/
+/** States of Postgres in which the same statement may go well later: 25006 says that another server takes writes now. */
+const passing = /^(08|40|53|57|25006)/
+
+/** Somebody else's transaction had locked what was needed. */
+const lockedState = '55P03'
 
 /** Of attempts to connect. */
 const unsent: ReadonlySet<string> = new Set(['57P03', 'ECONNREFUSED', 'CONNECT_TIMEOUT'])
@@ -33,6 +36,10 @@ export function failureOf(thrown: unknown): Failure {
     return { error: new NitkaError(refusal.code, message, { field: refusal.field }), trouble: undefined, refused: true }
   }
   if (thrown instanceof NitkaError) return { error: thrown, trouble: message, refused: false }
+  if (code === lockedState) {
+    const text = 'a transaction in the database keeps this locked; nothing was done'
+    return { error: new NitkaError('unavailable', text, { cause: thrown }), trouble: undefined, refused: true }
+  }
   // By its class, not by its code: EPIPE has the form of a state of Postgres.
   if (!(thrown instanceof postgres.PostgresError) || passing.test(code)) {
     const text = 'the database does not answer; whether it was done is unknown'
@@ -45,6 +52,16 @@ export function failureOf(thrown: unknown): Failure {
 /** Whether the statement was never sent, because no connection could be made: Postgres is starting, say, or not there. */
 export function isUnsent(thrown: unknown): boolean {
   return unsent.has(codeOf(thrown))
+}
+
+/** Whether the server takes no writes: it is a standby, as what was the primary before a failover may be. */
+export function isReadOnly(thrown: unknown): boolean {
+  return codeOf(thrown) === '25006'
+}
+
+/** Whether what was thrown to the caller is that something was locked. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof NitkaError && codeOf(error.cause) === lockedState
 }
 
 /** The state of Postgres, or the code of a failed call of the system. */

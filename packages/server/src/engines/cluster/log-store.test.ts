@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SimulatedClock } from '../../../testing/clock.ts'
 import { Held, replacing } from '../../../testing/late.ts'
 import { Backlog } from '../backlog.ts'
 import { code, room, single } from '../conformance/log-fixtures.ts'
@@ -16,6 +17,7 @@ test('behind a statement of more than 5 s confirmations wait; what is new is ref
     epoch: 'e',
     dedupeWindowMs: 1_000,
     committed: () => undefined,
+    ...{ clock: new SimulatedClock(), lockedMs: 3_000 },
   }
   let now = 0
   const database = replacing({} as Database, { run: () => statements.pass([]) })

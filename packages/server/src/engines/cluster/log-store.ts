@@ -16,10 +16,12 @@ import type {
   MissingRange,
   ReadRange,
 } from '../../log/log-store.ts'
+import type { Clock } from '../../world.ts'
 import { checkAppend } from '../append-rules.ts'
 import { type Backlog, backlogBytesMax } from '../backlog.ts'
 import type { EngineCounters } from '../engine.ts'
 import { checkName } from '../names.ts'
+import { AppendLanes } from './append-lanes.ts'
 import { type AppendRow, appendArguments, appendResults, appendStatement } from './append-statement.ts'
 import { Batcher } from './batcher.ts'
 import type { Database } from './database.ts'
@@ -66,6 +68,9 @@ export interface LogStoreParts {
   readonly committed: (startedAt: number) => void
   /** Monotonic. */
   readonly now: () => number
+  readonly clock: Clock
+  /** How long a call waits for a log that somebody else has locked. */
+  readonly lockedMs: number
   readonly backlog: Backlog
 }
 
@@ -73,11 +78,13 @@ export class ClusterLogStore implements LogStore {
   readonly #parts: LogStoreParts
   readonly #appends: Batcher<readonly Append[], readonly Appended[]>
   readonly #moves: Batcher<readonly CursorMove[], undefined>
+  readonly #lanes: AppendLanes
 
   constructor(parts: LogStoreParts) {
     this.#parts = parts
+    this.#lanes = new AppendLanes({ ...parts, store: (calls, patienceMs) => this.#store(calls, patienceMs) })
     const most = { itemsMax: 1_000, waitingMax: backlogBytesMax }
-    this.#appends = new Batcher((calls) => this.#store(calls), { ...most, weightMax: 4_194_304 }, parts)
+    this.#appends = new Batcher((calls) => this.#lanes.store(calls), { ...most, weightMax: 4_194_304 }, parts)
     const { backlog, now } = parts
     const shared = { backlog, now, essential: true }
     this.#moves = new Batcher((calls) => this.#move(calls), { ...most, weightMax: 1_048_576 }, shared)
@@ -183,12 +190,17 @@ export class ClusterLogStore implements LogStore {
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     await Promise.all([this.#appends.idle(), this.#moves.idle()])
+    await this.#lanes.idle()
   }
 
-  async #store(calls: readonly (readonly Append[])[]): Promise<readonly (readonly Appended[] | Error)[]> {
+  async #store(
+    calls: readonly (readonly Append[])[],
+    patienceMs: number,
+  ): Promise<readonly (readonly Appended[] | Error)[]> {
     const { database, counters, dedupeWindowMs, now, committed } = this.#parts
     const startedAt = now()
-    const rows = await database.run<AppendRow>(appendStatement, appendArguments(calls, dedupeWindowMs) as never)
+    const parameters = appendArguments(calls, dedupeWindowMs, patienceMs)
+    const rows = await database.run<AppendRow>(appendStatement, parameters as never)
     committed(startedAt)
     for (const { outcome, offsets } of rows) {
       if (outcome === 'stored') counters.appends += offsets.length

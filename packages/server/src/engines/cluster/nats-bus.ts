@@ -1,17 +1,19 @@
 // The bus over NATS, without its streams: what is published now is heard by those who listen now. It says "look", no more;
 // a node that was away looks by itself.
 
-import type { NatsConnection } from '@nats-io/nats-core'
+import { errors, type NatsConnection } from '@nats-io/nats-core'
 import { connect } from '@nats-io/transport-node'
 import type { Bus, BusSubscription } from '../../bus.ts'
-import { natsAccess, natsUrls } from './addresses.ts'
+import { type NatsFiles, natsAccess } from './access.ts'
+import { natsUrls } from './addresses.ts'
 
 export interface NatsBusOptions {
   /** `nats://user:password@host:port` or `tls://…`, several separated by commas. */
   readonly url: string
+  readonly files?: NatsFiles
   /** Told when what was published may have been missed: the connection is back, or this node was too slow. */
   readonly onGap: () => void
-  /** Told what a handler threw. */
+  /** Told what a handler threw, and what the server refuses. */
   readonly onError: (error: unknown) => void
 }
 
@@ -35,6 +37,8 @@ export class NatsBus implements Bus {
   readonly #connection: NatsConnection
   readonly #options: NatsBusOptions
   #healthy = true
+  /** The server does not let this user publish, or subscribe. */
+  #refused = false
   #closing = false
   /** Bytes published since the server last said that it has everything. */
   #untaken = 0
@@ -52,7 +56,7 @@ export class NatsBus implements Bus {
    */
   static async open(options: NatsBusOptions): Promise<NatsBus> {
     const connection = await connect({
-      ...natsAccess(natsUrls(options.url)),
+      ...natsAccess(natsUrls(options.url), options.files),
       name: 'nitka',
       // A node has told its own sessions before it tells the others.
       noEcho: true,
@@ -80,7 +84,7 @@ export class NatsBus implements Bus {
   }
 
   get healthy(): boolean {
-    return this.#healthy && !this.#closing
+    return this.#healthy && !this.#refused && !this.#closing
   }
 
   publish(subject: string, bytes: Uint8Array): void {
@@ -113,7 +117,8 @@ export class NatsBus implements Bus {
     if (this.#closing) return { cancel: () => undefined }
     const subscription = this.#connection.subscribe(prefix + subject, {
       callback: (error, message) => {
-        if (error !== null) return this.#options.onError(error)
+        // Told with what else the server refuses.
+        if (error !== null) return
         try {
           handler(message.data)
         } catch (thrown) {
@@ -140,7 +145,8 @@ export class NatsBus implements Bus {
   }
 
   async #watch(): Promise<void> {
-    for await (const { type } of this.#connection.status()) {
+    for await (const status of this.#connection.status()) {
+      const { type } = status
       if (type === 'disconnect') {
         this.#healthy = false
         // What was under way is lost, or sent again by the client.
@@ -148,8 +154,13 @@ export class NatsBus implements Bus {
         this.#asked = false
       } else if (type === 'reconnect') {
         this.#healthy = true
+        this.#refused = false
         this.#options.onGap()
       } else if (type === 'slowConsumer') this.#options.onGap()
+      else if (type === 'error' && status.error instanceof errors.PermissionViolationError) {
+        this.#refused = true
+        this.#options.onError(status.error)
+      }
     }
   }
 }

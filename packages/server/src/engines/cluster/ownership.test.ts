@@ -46,7 +46,7 @@ async function cluster(t: TestContext, postgres = server) {
     })
     return ownership
   }
-  return { open, cut }
+  return { open, cut, admin }
 }
 
 /** Claims a unit for a node and writes down when it had it. */
@@ -165,4 +165,75 @@ test('nodes that come, go and are cut off never have a unit at one time, and som
   }
   check(spans)
   assert.ok(spans.length > 12)
+})
+
+test('units that nobody has are forgotten, once every node has heard of it', { skip }, async (t) => {
+  const { open, cut, admin } = await cluster(t)
+  const [one, two] = [await open(), await open(60_000)]
+  const rows = async (): Promise<number> =>
+    (await admin.run<{ count: number }>('select count(*)::int from nitka.owners'))[0]?.count ?? -1
+  const tidied = async (): Promise<number> => {
+    await admin.run('select nitka.tidy_owners(1000)')
+    return rows()
+  }
+  const spans: Span[] = []
+  const held = Array.from({ length: 30 }, (_, i) => claims(one, `unit ${i}`, i === 0 ? spans : []))
+  await eventually(() => held.every(({ fence }) => fence() !== undefined), 'one has all')
+  await eventually(() => two.owner('unit 29') !== undefined, 'two knows')
+  cut.add(two)
+  await Promise.all(held.slice(1).map(({ release }) => release()))
+  await eventually(() => one.owner('unit 29') === undefined, 'one knows')
+  assert.equal(await tidied(), 30, 'two has not heard')
+  assert.notEqual(two.owner('unit 29'), undefined)
+  cut.delete(two)
+  await eventually(() => two.owner('unit 29') === undefined, 'two knows')
+  await eventually(async () => (await tidied()) === 1, 'what nobody has is forgotten')
+  assert.equal(two.owner('unit 0')?.node, one.node)
+
+  // One that was taken for gone has not heard, and is told everything.
+  cut.add(one)
+  await eventually(async () => {
+    const [row] = await admin.run<{ node: string | null }>(`select node from nitka.owners where unit = 'unit 0'`)
+    return row?.node === null
+  }, 'one is gone')
+  await eventually(async () => (await tidied()) === 0, 'nothing is left')
+  cut.delete(one)
+  await eventually(() => spans.length === 2, 'one has it again, as it wishes')
+  check(spans)
+})
+
+test('when a copy that was behind takes the place of the database, everybody hears who has what there, under fences that grow', {
+  skip,
+}, async (t) => {
+  const { open, admin } = await cluster(t)
+  const [one, two] = [await open(60_000), await open(60_000)]
+  const spans: Span[] = []
+  const first = claims(one, 'a', spans)
+  await eventually(() => first.fence() !== undefined, 'one has it')
+  const [before] = await admin.run<{ fence: number; token: number }>(
+    `select fence, nitka.take_tokens(10) as token from nitka.owners where unit = 'a'`,
+  )
+  const second = claims(two, 'a', spans)
+  await first.release()
+  await eventually(() => second.fence() !== undefined, 'two has it')
+  const lost = second.fence() ?? 0
+  await admin.run('select nitka.take_tokens(1000)')
+  // As it was before: the end is lost, and what is not logged is empty.
+  const third = claims(one, 'a', [])
+  await admin.script(`
+    begin;
+    truncate nitka.owners_past;
+    update nitka.owners set node = '${one.node}', fence = ${before?.fence ?? 0} where unit = 'a';
+    select setval('nitka.owner_fence', ${before?.fence ?? 0});
+    update nitka.meta set fence = 10;
+    update nitka.nodes set until = clock_timestamp() - interval '1 hour';
+    commit`)
+  await eventually(() => third.fence() !== undefined && second.fence() === undefined, 'one has it again')
+  assert.equal(two.owner('a')?.node, one.node)
+  assert.equal(one.nodes.size, 2, 'nobody is taken for gone')
+  await third.release()
+  await eventually(() => second.fence() !== undefined, 'two gets it')
+  assert.ok((second.fence() ?? 0) > lost)
+  const [after] = await admin.run<{ token: number }>('select nitka.take_tokens(1) as token')
+  assert.ok((after?.token ?? 0) > (before?.token ?? 0) + 1_000)
 })

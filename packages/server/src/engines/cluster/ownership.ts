@@ -22,10 +22,12 @@ export interface OwnershipParts {
 }
 
 interface BeatRow {
-  readonly what: 'node' | 'unit'
+  /** Others are of a newer schema. */
+  readonly what: 'past' | 'node' | 'unit'
   readonly name: string
   /** Of a unit: who has it, or null. */
   readonly node: string | null
+  /** Of the past: 1 when all units that have an owner are told. */
   readonly fence: number | null
 }
 
@@ -57,6 +59,8 @@ export class ClusterOwnership implements Ownership {
   /** Units to be given up, with whoever waits for it. */
   #done = new Map<string, (() => void)[]>()
   #heard = 0
+  /** The past that this is of: after a failover of the database it may be another one. */
+  #past = ''
   /** Until then what is held is this node's, by its own monotonic clock. */
   #validUntil = Number.NEGATIVE_INFINITY
   #beating: Promise<void> | undefined
@@ -202,8 +206,8 @@ export class ClusterOwnership implements Ownership {
     let rows: readonly BeatRow[]
     try {
       rows = await database.run<BeatRow>(
-        'select what, name, node, fence from nitka.beat($1, $2, $3, $4::text[], $5::text[], $6)',
-        [node, version, this.#leaseMs, wishes, [...done.keys()], this.#heard],
+        'select what, name, node, fence from nitka.beat($1, $2, $3, $4::text[], $5::text[], $6, $7)',
+        [node, version, this.#leaseMs, wishes, [...done.keys()], this.#heard, this.#past],
       )
     } catch (error) {
       // Whether it was done is unknown; it is asked again, which is harmless.
@@ -221,14 +225,14 @@ export class ClusterOwnership implements Ownership {
   #take(rows: readonly BeatRow[]): boolean {
     const alive = new Set([this.node])
     let mine = false
-    const changed: string[] = []
+    const changed = this.#begin(rows)
     for (const { what, name, node, fence } of rows) {
       if (what === 'node') alive.add(name)
-      else {
+      else if (what === 'unit') {
         this.#heard = Math.max(this.#heard, fence ?? 0)
         if (node === null) this.#owners.delete(name)
         else this.#owners.set(name, { node, fence: fence ?? 0 })
-        changed.push(name)
+        changed.add(name)
       }
     }
     for (const wish of this.#wishes.values()) {
@@ -243,6 +247,17 @@ export class ClusterOwnership implements Ownership {
     for (const node of gone) for (const told of this.#onGone) told(node)
     for (const unit of changed) for (const told of this.#onOwner) told(unit)
     return mine
+  }
+
+  /** What was heard before counts no more when everything is told. Gives the units of that. */
+  #begin(rows: readonly BeatRow[]): Set<string> {
+    const past = rows.find(({ what }) => what === 'past')
+    if (past?.fence !== 1) return new Set()
+    const before = new Set(this.#owners.keys())
+    this.#owners.clear()
+    this.#past = past.name
+    this.#heard = 0
+    return before
   }
 
   #gain(wish: Wish, fence: number): boolean {

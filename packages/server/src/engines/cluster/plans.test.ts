@@ -40,6 +40,7 @@ const statements: Readonly<Record<string, string>> = {
   'removing what is old when nothing is': `select nitka.tidy('24 hours', 5000)`,
   'removing presence when nobody left': 'select nitka.tidy_presence()',
   'what changed lately': `select * from nitka.changes(pg_current_snapshot()::text, 10000)`,
+  'what changed lately, while transactions of long ago are open': `select * from nitka.changes('5:9:5,6,7', 10000)`,
   'a removal of a member': `delete from nitka.members where room = 'none' and user_name = 'u'`,
 }
 

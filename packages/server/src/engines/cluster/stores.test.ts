@@ -38,7 +38,7 @@ function logsOf(database: Database): ClusterLogStore {
     epoch: 'epoch',
     dedupeWindowMs: 86_400_000,
     committed: () => undefined,
-    now: () => clock.monotonic(),
+    ...{ now: () => clock.monotonic(), clock, lockedMs: 3_000 },
     backlog: new Backlog(),
   })
 }

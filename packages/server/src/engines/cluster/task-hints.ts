@@ -1,6 +1,7 @@
 // What nodes tell each other about tasks: queues that may have something to claim, leases that ended. Gathered for a turn.
 // Whatever is lost, the sweep finds.
 
+import { isObject } from '@nitka/protocol'
 import type { Bus, BusSubscription } from '../../bus.ts'
 import type { Ended } from '../../tasks/task-store.ts'
 import type { Clock } from '../../world.ts'
@@ -33,8 +34,8 @@ export class TaskHints {
     this.#parts = parts
     const { bus, onReady, onEnded } = parts
     this.#subscriptions = [
-      bus.subscribe(readySubject, (bytes) => onReady(listOf(bytes))),
-      bus.subscribe(endedSubject, (bytes) => onEnded(listOf(bytes))),
+      bus.subscribe(readySubject, (bytes) => onReady(listOf(bytes).filter((one) => typeof one === 'string'))),
+      bus.subscribe(endedSubject, (bytes) => onEnded(listOf(bytes).filter(isEnded))),
     ]
   }
 
@@ -75,11 +76,18 @@ export class TaskHints {
 }
 
 /** What cannot be read was damaged on its way, or is another version's: then there is nothing to hear. */
-function listOf<Item>(bytes: Uint8Array): readonly Item[] {
+function listOf(bytes: Uint8Array): readonly unknown[] {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString())
-    return Array.isArray(value) ? (value as readonly Item[]) : []
+    return Array.isArray(value) ? value : []
   } catch {
     return []
   }
 }
+
+/** How it ended may be a way that only a newer node knows; the sweep says that it did. */
+function isEnded(value: unknown): value is Ended {
+  return isObject(value) && typeof value.id === 'string' && ways.has(value.how as Ended['how'])
+}
+
+const ways: ReadonlySet<Ended['how']> = new Set(['done', 'failed', 'expired', 'released', 'buried'])

@@ -70,11 +70,13 @@ create table nitka.trims (
 -- `a_*` are the appends: which call they are of, the client id and the hash of the payload, the log and sender that the client
 -- id belongs to, an earlier append of this batch with the same of all three, and their entries, from and to.
 -- `e_*` are the entries. Arrays begin at 1, and so do the numbers in them.
+--
+-- With `patience_ms` it waits no longer for a log that somebody has locked: then nothing is stored.
 create function nitka.append(
   l_kind text[], l_id text[],
   a_call int[], a_client text[], a_hash text[], a_log int[], a_sender text[], a_same int[], a_from int[], a_to int[],
   e_log int[], e_id text[], e_time bigint[], e_sender text[], e_body text[], e_thread text[], e_counts int[],
-  keep interval
+  keep interval, patience_ms int default null
 ) returns table (append int, outcome text, id text, "time" bigint, offsets bigint[])
 language plpgsql as $$
 #variable_conflict use_column
@@ -104,6 +106,7 @@ declare
   l int;
   conflict boolean;
 begin
+  if patience_ms is not null then perform set_config('lock_timeout', patience_ms::text, true); end if;
   insert into nitka.logs (kind, id)
     select n.kind, n.id from unnest(l_kind, l_id) with ordinality as n (kind, id, pos)
     where not exists (select from nitka.logs o where o.kind = n.kind and o.id = n.id)

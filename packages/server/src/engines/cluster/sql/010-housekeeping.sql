@@ -23,16 +23,19 @@ begin
     get diagnostics piece = row_count;
     removed := removed + piece;
     exit when removed >= at_most;
-    -- Whoever trims the log further waits here and then makes the row anew, or was first, and then it stays.
-    perform from nitka.logs l where l.no = one.log and l.first = one.first for update;
+    -- Whoever trims the log further waits here and then makes the row anew, or was first, and then it stays. A log that somebody
+    -- keeps locked has its turn later: all that this has done would be undone with it.
+    perform from nitka.logs l where l.no = one.log and l.first = one.first for update skip locked;
     if found then
       delete from nitka.trims t where t.log = one.log
         and not exists (select from nitka.entries e where e.log = one.log and e."offset" < one.first);
     end if;
   end loop;
   if removed < at_most then
+    -- Locked first: a client id that is just being used again is another row by then, which not every version of Postgres notices.
     delete from nitka.sent s where s.ctid = any (array(
       select o.ctid from nitka.sent o where o.stored < sent_until order by o.stored limit at_most - removed
+        for update skip locked
     ));
     get diagnostics piece = row_count;
     removed := removed + piece;
