@@ -52,7 +52,7 @@ export class FakeWire implements Wire {
 
   write(parts: readonly Uint8Array[], onTaken: (() => void) | undefined): void {
     if (this.closedFor !== undefined || this.terminated) return
-    this.writes++
+    if (parts.length > 0) this.writes++
     this.#pending.push({ bytes: Buffer.concat(parts), onTaken })
     if (this.pendingBytes >= highWaterBytes) this.#behind = true
     if (this.reading) this.read()

@@ -25,18 +25,18 @@ class TcpDialect implements LineDialect {
     this.#plain = new PlainRequests(session, services)
   }
 
-  receiveLine(bytes: Buffer, framing: LineFraming): void {
+  receiveLine(text: string, bytes: number, framing: LineFraming): void {
     let value: unknown
     try {
-      value = parseJson(bytes.toString(), limits.listKeys)
+      value = parseJson(text, limits.listKeys)
     } catch (thrown) {
       // Whatever speaks another protocol, a web page for one, gets no second try.
       this.refuseLine(toNitkaError(thrown), framing)
       return this.#session.close('policy')
     }
-    if (!isObject(value) || value.jsonrpc !== '2.0') return this.#plain.receiveValue(value, bytes.length, framing)
+    if (!isObject(value) || value.jsonrpc !== '2.0') return this.#plain.receiveValue(value, bytes, framing)
     this.#rpc ??= new Rpc(this.#session, this.#services)
-    this.#rpc.receiveValue(value, bytes.length)
+    this.#rpc.receiveValue(value, bytes)
   }
 
   refuseLine(error: NitkaError, framing: LineFraming): void {

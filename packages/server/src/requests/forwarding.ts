@@ -9,7 +9,7 @@ import type { Peers } from '../nodes/peers.ts'
 import { readToldError, type ToldError } from '../nodes/told-error.ts'
 import type { Clock } from '../world.ts'
 import { Forwarded, type ForwardedLine } from './forwarded.ts'
-import type { Asked, Outcome, Question, Tell } from './request.ts'
+import type { Asked, Asker, Outcome, Question, Tell } from './request.ts'
 import { unitOf } from './type-claim.ts'
 
 export interface ForwardingParts {
@@ -72,10 +72,11 @@ export class Forwarding {
   }
 
   /** Asks wherever the type is. As `Requests.ask`; the type is known. */
-  ask(question: Question, answer: (outcome: Outcome) => void): Asked {
+  ask(question: Question, asker: Asker): Asked {
     const { clock, waitingMax } = this.#parts
     const line = this.#line(question.type)
     const refusal = notSendable(question.payload) ?? tooMany(line, waitingMax)
+    const answer = (outcome: Outcome): void => asker.answer(outcome)
     const one = new Forwarded(question, clock.monotonic(), { answer, left: (left) => this.#left(line, left) })
     line.all.add(one)
     if (refusal !== undefined) this.#answer(line, one, { error: refusal })

@@ -39,14 +39,23 @@ export interface Question {
   readonly user: string
 }
 
-/** What is told of a request on its way. */
-export interface Tell {
-  /** Called once, unless the request is dropped or moved. */
-  readonly answer: (outcome: Outcome) => void
+/** Whoever asks. */
+export interface Asker {
+  /** Called once, at once or later, unless the request is dropped. */
+  answer(outcome: Outcome): void
+}
+
+/** What is told of a request on its way. Not `answer` when it is moved. */
+export interface Tell extends Asker {
   /** It begins. */
-  readonly begun?: () => void
-  /** It waited, and is this node's no more: it is to be asked where its type is now. Instead of `answer`. */
-  readonly moved?: () => void
+  begun?(): void
+  /** It waited, and is this node's no more: it is to be asked where its type is now. */
+  moved?(): void
+}
+
+/** Where a request stands. */
+interface Line {
+  drop(request: Request): void
 }
 
 export class Request implements RequestContext {
@@ -57,32 +66,33 @@ export class Request implements RequestContext {
   readonly queuedAt: number
   startedAt: number | undefined
   fence = 0
-  /** Told the outcome, once. Undefined: it was told, or nobody wants to hear it. */
-  answer: ((outcome: Outcome) => void) | undefined
-  /** Whoever asked is gone. */
+  /** Whether somebody waits for the outcome, and was not told it. */
+  wanted = true
+  /** Whoever asked went before it began. */
   dropped = false
+  /** Where it is among those that run. */
+  place = -1
   #abort: AbortController | undefined
-  readonly #drop: (request: Request) => void
+  readonly #line: Line
   readonly #tell: Tell
 
-  constructor(question: Question, queuedAt: number, tell: Tell & { readonly drop: (request: Request) => void }) {
+  constructor(question: Question, queuedAt: number, tell: Tell, line: Line) {
     this.type = question.type
     this.payload = question.payload
     this.user = question.user
     this.queuedAt = queuedAt
-    this.answer = tell.answer
-    this.#drop = tell.drop
+    this.#line = line
     this.#tell = tell
   }
 
   /** Whether it has not begun. */
   get waiting(): boolean {
-    return this.startedAt === undefined && this.answer !== undefined
+    return this.startedAt === undefined && this.wanted
   }
 
   /** Nobody wants the answer any more. */
   drop(): void {
-    this.#drop(this)
+    this.#line.drop(this)
   }
 
   begin(now: number, fence: number): void {
@@ -91,12 +101,18 @@ export class Request implements RequestContext {
     this.#tell.begun?.()
   }
 
+  /** Tells whoever asked, when they still wait. */
+  answer(outcome: Outcome): void {
+    if (!this.wanted) return
+    this.wanted = false
+    this.#tell.answer(outcome)
+  }
+
   /** Hands it back to whoever asked. False: that is not wished. */
   move(): boolean {
-    const { moved } = this.#tell
-    if (moved === undefined) return false
-    this.answer = undefined
-    moved()
+    if (this.#tell.moved === undefined) return false
+    this.wanted = false
+    this.#tell.moved()
     return true
   }
 

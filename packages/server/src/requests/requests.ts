@@ -5,7 +5,7 @@ import { NitkaError } from '@nitka/protocol'
 import type { Ownership } from '../nodes/ownership.ts'
 import type { Peers } from '../nodes/peers.ts'
 import type { Clock, Timer } from '../world.ts'
-import { type Asked, type Executor, type Outcome, type Question, Request, type Tell } from './request.ts'
+import { type Asked, type Asker, type Executor, type Outcome, type Question, Request, type Tell } from './request.ts'
 import { SharedTypes } from './shared-types.ts'
 import { type Right, type Told, type TypeCounters, TypeQueue } from './type-queue.ts'
 
@@ -117,14 +117,14 @@ export class Requests {
   }
 
   /**
-   * @internal Asks. `answer` is called once, at once or later, unless the request is dropped. Runs once per request.
+   * @internal Asks. Runs once per request.
    */
-  ask(question: Question, answer: (outcome: Outcome) => void): Asked {
+  ask(question: Question, asker: Asker): Asked {
     const forwarding = this.#shared?.forwarding
-    if (forwarding === undefined) return this.#push(question, { answer }) ?? nothing
+    if (forwarding === undefined) return this.#push(question, asker) ?? nothing
     const stays = this.#stopped && this.#shared?.others !== true
-    if (!stays && forwarding.knows(question.type)) return forwarding.ask(question, answer)
-    return this.#refuse(stays ? stopping() : noExecutor(question.type), answer)
+    if (!stays && forwarding.knows(question.type)) return forwarding.ask(question, asker)
+    return this.#refuse(stays ? stopping() : noExecutor(question.type), asker)
   }
 
   /** Into the queue of this node. Undefined: it has not the right, among several. */
@@ -133,16 +133,16 @@ export class Requests {
     if (this.#shared?.mayBegin(question.type, fence) === false) return undefined
     const refusal = this.#refusal(queue, question.type)
     if (queue === undefined || refusal !== undefined) {
-      return this.#refuse(refusal ?? noExecutor(question.type), tell.answer)
+      return this.#refuse(refusal ?? noExecutor(question.type), tell)
     }
-    const request = new Request(question, this.#clock.monotonic(), { ...tell, drop: queue.drop })
+    const request = new Request(question, this.#clock.monotonic(), tell, queue)
     queue.push(request)
     return request
   }
 
-  #refuse(error: NitkaError, answer: (outcome: Outcome) => void): Asked {
+  #refuse(error: NitkaError, asker: Asker): Asked {
     this.refused += 1
-    answer({ error })
+    asker.answer({ error })
     return nothing
   }
 
@@ -153,10 +153,11 @@ export class Requests {
    */
   call(type: string, payload?: unknown, user = ''): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.ask({ type, payload, user }, (outcome) => {
+      const answer = (outcome: Outcome): void => {
         if ('error' in outcome) reject(outcome.error)
         else resolve(outcome.result)
-      })
+      }
+      this.ask({ type, payload, user }, { answer })
     })
   }
 
@@ -168,12 +169,12 @@ export class Requests {
       ...queue.counters,
       type: queue.type,
       waiting: queue.waiting,
-      running: queue.running.size,
+      running: queue.running.length,
       executors: queue.registrations.length,
       concurrency: queue.registrations[0]?.concurrency ?? 0,
       ...ownerOf(this.#shared?.forwarding.owner(queue.type)),
       waitingMs: ages(queue.inLine(), now, ({ queuedAt }) => queuedAt),
-      runningMs: ages(queue.running, now, ({ startedAt = now }) => startedAt),
+      runningMs: ages(queue.byAge(), now, ({ startedAt = now }) => startedAt),
     }))
   }
 
@@ -194,7 +195,7 @@ export class Requests {
   /** Requests that run, of all types. */
   get running(): number {
     let count = 0
-    for (const queue of this.#types.values()) count += queue.running.size
+    for (const queue of this.#types.values()) count += queue.running.length
     return count
   }
 
@@ -225,7 +226,7 @@ export class Requests {
   }
 
   #sweep(): void {
-    for (const queue of this.#types.values()) if (queue.running.size > 0) queue.sweep()
+    for (const queue of this.#types.values()) if (queue.running.length > 0) queue.sweep()
     if (this.#shared === undefined) return
     this.#shared.check()
     for (const queue of this.#types.values()) {

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import type { NitkaError } from '@nitka/protocol'
 import fc from 'fast-check'
 import { type Fate, type LossyNode, LossyNodes } from '../../testing/lossy-nodes.ts'
-import type { Asked, RequestContext } from './request.ts'
+import type { Asked, Outcome, RequestContext } from './request.ts'
 import { Requests } from './requests.ts'
 
 const options = { timeoutMs: 20_000, waitingMax: 1_000, typesMax: 10 }
@@ -189,7 +189,7 @@ test('who asks while a type has no node waits for the next one, and no longer th
   const late = codeOf(three.requests.call('t'))
   await nodes.pass(14_000)
   const dropped: unknown[] = []
-  three.requests.ask({ type: 't', payload: 1, user: '' }, (outcome) => dropped.push(outcome)).drop()
+  three.requests.ask({ type: 't', payload: 1, user: '' }, { answer: (outcome) => dropped.push(outcome) }).drop()
   assert.equal(three.requests.waiting, 1)
   await nodes.pass(2_000)
   assert.match(await late, /^unavailable: no node answers t/)
@@ -205,7 +205,7 @@ test('who leaves is not waited for at another node either', async (t) => {
   one.requests.handle('t', hand.run)
   await nodes.pass(100)
   const asked = [0, 1, 2].map((n) =>
-    two.requests.ask({ type: 't', payload: n, user: '' }, () => assert.fail('dropped')),
+    two.requests.ask({ type: 't', payload: n, user: '' }, { answer: () => assert.fail('dropped') }),
   )
   await nodes.pass(100)
   assert.deepEqual(
@@ -293,12 +293,13 @@ class Machine {
     const n = this.known.length
     let known: Known | undefined
     let early = 0
-    const asked = requests.ask({ type: 't', payload: { asker, n }, user: asker }, (outcome) => {
+    const answer = (outcome: Outcome): void => {
       if (known === undefined) early++
       else known.answers++
       if ('result' in outcome) assert.deepEqual(outcome.result, { n })
       else assert.ok(['not-found', 'unavailable', 'draining'].includes(outcome.error.code), outcome.error.message)
-    })
+    }
+    const asked = requests.ask({ type: 't', payload: { asker, n }, user: asker }, { answer })
     known = { asker, n, asked, answers: early }
     this.known.push(known)
   }

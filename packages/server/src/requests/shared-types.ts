@@ -65,7 +65,7 @@ export class SharedTypes {
       },
       leaving: () => queue.move(new NitkaError('unavailable', `${type} has gone to another node`)),
       lost: () => queue.abandon(),
-      running: () => queue.running.size,
+      running: () => queue.running.length,
     })
     const queue = make(claim)
     this.#claims.set(type, claim)

@@ -4,8 +4,8 @@ import { Request } from './request.ts'
 import { TypeQueue } from './type-queue.ts'
 
 function ask(queue: TypeQueue, payload: number, answered: unknown[]): Request {
-  const tell = { answer: (outcome: unknown) => void answered.push(outcome), drop: queue.drop }
-  const request = new Request({ type: 't', payload, user: '' }, 0, tell)
+  const tell = { answer: (outcome: unknown) => void answered.push(outcome) }
+  const request = new Request({ type: 't', payload, user: '' }, 0, tell, queue)
   queue.push(request)
   return request
 }
@@ -25,13 +25,13 @@ test('what was dropped behind a request that runs for long does not pile up, and
     const request = ask(queue, i, answered)
     if (i % 5_000 !== 0) request.drop()
   }
-  assert.deepEqual([queue.waiting, queue.running.size, [...queue.inLine()].length], [2, 1, 2])
+  assert.deepEqual([queue.waiting, queue.running.length, [...queue.inLine()].length], [2, 1, 2])
   for (let i = 0; i < 3; i++) {
     ends.shift()?.(i)
     await new Promise((resolve) => setImmediate(resolve))
   }
   assert.deepEqual(begun, [0, 5_000, 10_000])
-  assert.deepEqual([answered.length, queue.waiting, queue.running.size], [3, 0, 0])
+  assert.deepEqual([answered.length, queue.waiting, queue.running.length], [3, 0, 0])
 })
 
 test('what ends after the right to the type was lost is no success, even before that was told', async () => {

@@ -47,7 +47,8 @@ export class TypeQueue {
   readonly counters: TypeCounters = { asked: 0, answered: 0, failed: 0, timedOut: 0, dropped: 0, waited: 0, ran: 0 }
   /** The first one works; the others stand by. */
   readonly registrations: Registration[] = []
-  readonly running = new Set<Request>()
+  /** In no order. */
+  readonly running: Request[] = []
   readonly #now: () => number
   readonly #told: Told | undefined
   readonly #right: Right
@@ -67,36 +68,38 @@ export class TypeQueue {
   }
 
   get idle(): boolean {
-    return this.waiting === 0 && this.running.size === 0 && this.registrations.length === 0
+    return this.waiting === 0 && this.running.length === 0 && this.registrations.length === 0
   }
 
   push(request: Request): void {
     this.counters.asked += 1
     this.#waiting.push(request)
-    this.run()
+    this.run(request.queuedAt)
   }
 
-  /** Begins what may begin. */
-  run(): void {
+  /** Begins what may begin. @param now when it is known: reading the clock is a good part of a small request */
+  run(now?: number): void {
+    let at = now
     for (;;) {
       const registration = this.registrations[0]
-      if (registration === undefined || this.running.size >= registration.concurrency) return
+      if (registration === undefined || this.running.length >= registration.concurrency) return
       const { fence, begins } = this.#right
       if (fence === undefined || !begins) return
       const request = this.#waiting.shift()
       if (request === undefined) return
       if (request.dropped) this.#dropped -= 1
       else {
-        request.begin(this.#now(), fence)
+        request.begin(at ?? this.#now(), fence)
+        at = undefined
         this.#start(request, registration)
       }
     }
   }
 
   /** Whoever asked is gone: what waits is dropped, what runs runs to its end. */
-  readonly drop = (request: Request): void => {
-    if (request.answer === undefined) return
-    request.answer = undefined
+  drop(request: Request): void {
+    if (!request.wanted) return
+    request.wanted = false
     this.counters.dropped += 1
     if (request.startedAt !== undefined) return
     request.dropped = true
@@ -107,12 +110,17 @@ export class TypeQueue {
     this.#dropped = 0
   }
 
+  /** Those that run, oldest first. */
+  byAge(): Request[] {
+    return [...this.running].sort((one, other) => (one.startedAt ?? 0) - (other.startedAt ?? 0))
+  }
+
   /** Ends what has run for too long. Its executor may go on; what it says is not heard. */
   sweep(): void {
     const timeoutMs = this.registrations[0]?.timeoutMs ?? 0
     if (timeoutMs === 0) return
     const now = this.#now()
-    for (const request of [...this.running]) {
+    for (const request of this.byAge()) {
       if (now - (request.startedAt ?? now) < timeoutMs) continue
       this.counters.timedOut += 1
       this.#abort(request, new NitkaError('timeout', `${this.type} was not answered within ${timeoutMs} ms`))
@@ -122,7 +130,7 @@ export class TypeQueue {
 
   /** What runs is ended, and not heard; its executor should stop. Without `error`: the type is another node's. */
   abandon(error = unsure(this.type)): void {
-    for (const request of [...this.running]) this.#abort(request, error)
+    for (const request of this.byAge()) this.#abort(request, error)
   }
 
   /** Hands back what waits, in order, to be asked elsewhere; what cannot be is answered with an error. */
@@ -146,7 +154,7 @@ export class TypeQueue {
   }
 
   #start(request: Request, { executor }: Registration): void {
-    this.running.add(request)
+    request.place = this.running.push(request) - 1
     let result: unknown
     try {
       result = executor(request.payload, request)
@@ -165,7 +173,7 @@ export class TypeQueue {
   }
 
   #settle(request: Request, outcome: Outcome): void {
-    if (!this.running.has(request)) return // Its time was over before.
+    if (request.place < 0) return // Its time was over before.
     // Another node may be at it by now: what this one did counts no more.
     const own = this.#right.fence === request.fence
     this.#end(request, own ? outcome : { error: unsure(this.type) })
@@ -178,7 +186,13 @@ export class TypeQueue {
   }
 
   #end(request: Request, outcome: Outcome): void {
-    this.running.delete(request)
+    const { running } = this
+    const last = running.pop()
+    if (last !== undefined && last !== request) {
+      running[request.place] = last
+      last.place = request.place
+    }
+    request.place = -1
     this.#answer(request, outcome)
   }
 
@@ -190,9 +204,7 @@ export class TypeQueue {
     counters.ran += now - started
     if ('error' in outcome) counters.failed += 1
     else counters.answered += 1
-    const { answer } = request
-    request.answer = undefined
-    answer?.(outcome)
+    request.answer(outcome)
     this.#told?.(request, outcome, started - request.queuedAt, now - started)
   }
 }

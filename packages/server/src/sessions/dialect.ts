@@ -24,8 +24,8 @@ export interface Dialect extends Speaker {
 
 /** A dialect of values that are each ended in a way of their own. */
 export interface LineDialect extends Speaker {
-  /** One value. Must not throw. `value` is a view of a read buffer. Answers to it go in its framing. */
-  receiveLine(value: Buffer, framing: LineFraming): void
+  /** One value, which came in so many bytes. Must not throw. Answers to it go in its framing. */
+  receiveLine(text: string, bytes: number, framing: LineFraming): void
   /** A value that the transport did not take. */
   refuseLine(error: NitkaError, framing: LineFraming): void
   /** The peer will send nothing more: what waits for its turn is dropped, what runs may still be answered. */

@@ -151,3 +151,24 @@ test('what is queued is still written when the connection is closed, and nothing
   clock.advance(10)
   assert.deepEqual(wire.texts, ['last words'])
 })
+
+test('answers count until the socket took them, at once or later, by whichever of its writes', () => {
+  const { clock, wire, outbox, seen } = open()
+  const answer = (bytes: number): void => {
+    outbox.pushReply(new Uint8Array(bytes))
+    clock.advance(2)
+  }
+  for (let i = 0; i < 5; i++) answer(900)
+  wire.reading = false
+  for (let i = 0; i < 3; i++) {
+    answer(500)
+    answer(400)
+    assert.equal(seen.overflows, 0)
+    wire.read()
+    clock.turn()
+  }
+  answer(600)
+  answer(600)
+  answer(1)
+  assert.equal(seen.overflows, 1)
+})

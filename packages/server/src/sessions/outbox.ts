@@ -18,6 +18,8 @@ export class Outbox implements Beat {
   #replyBytesQueued = 0
   /** The limit was reached since the last write, so somebody may wait for room. */
   #crowded = false
+  /** The socket took the last write while it was made. */
+  #atOnce = false
   #taken: (() => void)[] = []
   #listeners = new Set<() => void>()
   #closed = false
@@ -74,7 +76,9 @@ export class Outbox implements Beat {
     const taken = this.#taken
     if (parts.length === 0 && taken.length === 0) return
     const replyBytes = this.#replyBytesQueued
-    if (replyBytes > 0) taken.push(() => this.#repliesTaken(replyBytes))
+    // A socket that took the last write at once will do so again, and needs no callback; one of TLS never does.
+    const trusted = this.#atOnce
+    if (replyBytes > 0 && !trusted) taken.push(() => this.#repliesTaken(replyBytes))
     // Who waits for room must hear of it even when the socket takes everything at once and so never drains.
     if (this.#crowded) taken.push(this.#drained)
     this.#parts = []
@@ -83,6 +87,10 @@ export class Outbox implements Beat {
     this.#replyBytesQueued = 0
     this.#crowded = false
     this.#wire.write(parts, taken.length === 0 ? undefined : () => callAll(taken))
+    this.#atOnce = this.#wire.pendingBytes === 0
+    if (replyBytes === 0 || !trusted) return
+    if (this.#atOnce) this.#repliesTaken(replyBytes)
+    else this.#wire.write(nothing, () => this.#repliesTaken(replyBytes))
   }
 
   onDrain(listener: () => void): () => void {
@@ -114,6 +122,8 @@ export class Outbox implements Beat {
     for (const listener of [...this.#listeners]) listener()
   }
 }
+
+const nothing: readonly Uint8Array[] = []
 
 function callAll(callbacks: readonly (() => void)[]): void {
   for (const callback of callbacks) callback()

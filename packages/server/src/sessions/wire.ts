@@ -16,8 +16,8 @@ export interface Framing {
 
 /** A framing of values that are each ended in one way. */
 export interface LineFraming extends Framing {
-  /** Many values, for one receiver. */
-  lines(texts: readonly string[]): Uint8Array
+  /** One value with its ending: joined, many are what travels to one receiver. */
+  line(text: string): string
 }
 
 /** How a connection is kept. */

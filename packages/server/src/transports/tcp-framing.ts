@@ -7,14 +7,15 @@ function framing(ending: Ending): LineFraming {
   // Clients that end values by 🦀 may look for it anywhere: in JSON it can be written without standing there.
   const escaped = (text: string): string =>
     ending === '🦀' && text.includes('🦀') ? text.replaceAll('🦀', '\\ud83e\\udd80') : text
+  const line = (text: string): string => escaped(text) + ending
   const joined = (texts: readonly string[]): { readonly bytes: Uint8Array; readonly ends: readonly number[] } => {
     let end = 0
-    const parts = texts.map((text) => Buffer.from(text === '' ? '' : escaped(text) + ending))
+    const parts = texts.map((text) => Buffer.from(text === '' ? '' : line(text)))
     return { bytes: Buffer.concat(parts), ends: parts.map((part) => (end += part.length)) }
   }
   return {
-    text: (text) => Buffer.from(escaped(text) + ending),
-    lines: (texts) => Buffer.from(texts.map(escaped).join(ending) + ending),
+    text: (text) => Buffer.from(line(text)),
+    line,
     texts: joined,
     payloads: (payloads) =>
       joined(

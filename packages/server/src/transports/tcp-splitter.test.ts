@@ -5,13 +5,18 @@ import { type Ending, Splitter } from './tcp-splitter.ts'
 
 interface Cut {
   readonly values: [string, Ending][]
+  /** Of each value. */
+  readonly bytes: number[]
   tooLarge: number
 }
 
 function cut(chunks: readonly Buffer[], bytesMax = 1_000_000): Cut {
-  const found: Cut = { values: [], tooLarge: 0 }
+  const found: Cut = { values: [], bytes: [], tooLarge: 0 }
   const splitter = new Splitter(bytesMax, {
-    value: (bytes, ending) => found.values.push([bytes.toString(), ending]),
+    value: (text, bytes, ending) => {
+      found.values.push([text, ending])
+      found.bytes.push(bytes)
+    },
     tooLarge: () => found.tooLarge++,
   })
   for (const chunk of chunks) splitter.take(chunk)
@@ -44,7 +49,12 @@ test('any fragmentation of any values, with either ending each, gives the same v
       (values, ends) => {
         const bytes = Buffer.from(values.map(([value, ending]) => value + ending).join(''))
         const expected = values.map(([value, ending]) => [Buffer.from(value).toString(), ending])
-        assert.deepEqual(cut(pieces(bytes, ends)).values, expected)
+        const found = cut(pieces(bytes, ends))
+        assert.deepEqual(found.values, expected)
+        assert.deepEqual(
+          found.bytes,
+          values.map(([value]) => Buffer.byteLength(value)),
+        )
       },
     ),
     { numRuns: 2_000 },
@@ -79,7 +89,7 @@ test('while its listener is not ready no value comes, and then the next one', ()
   const found: string[] = []
   let ready = false
   const splitter = new Splitter(100, {
-    value: (bytes) => found.push(bytes.toString()),
+    value: (text) => found.push(text),
     tooLarge: () => assert.fail(),
     ready: () => ready,
   })
@@ -90,6 +100,41 @@ test('while its listener is not ready no value comes, and then the next one', ()
   ready = true
   splitter.take(Buffer.from('5\n'))
   assert.deepEqual(found, ['1', '2', '3', '45'])
+})
+
+test('a listener that takes one value at a time gets the same ones, whatever came between', () => {
+  const value = fc.oneof(fc.constantFrom('{"a":"x y"}', '1', '"ü"', '[]'), odd)
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(value, fc.constantFrom<Ending>('\n', '🦀')), { maxLength: 12 }),
+      fc.array(fc.nat(200), { maxLength: 10 }),
+      (values, ends) => {
+        const bytes = Buffer.from(values.map(([value, ending]) => value + ending).join(''))
+        const found: string[] = []
+        let taken = 0
+        const splitter = new Splitter(1_000, {
+          value: (text) => found.push(text),
+          tooLarge: () => assert.fail(),
+          ready: () => found.length < taken,
+        })
+        for (const piece of pieces(bytes, ends)) {
+          taken = found.length + 1
+          splitter.take(piece)
+          assert.ok(found.length <= taken)
+        }
+        while (taken < values.length) {
+          taken = found.length + 1
+          splitter.goOn()
+          assert.ok(found.length <= taken)
+        }
+        assert.deepEqual(
+          found,
+          values.map(([value]) => Buffer.from(value).toString()),
+        )
+      },
+    ),
+    { numRuns: 1_000 },
+  )
 })
 
 test('a line feed ends a value wherever it stands, a 🦀 only outside a string', () => {
@@ -104,7 +149,7 @@ test('a value may have as many bytes as are allowed, and one more ends everythin
   const value = (bytes: number): Buffer => Buffer.from(`"${'x'.repeat(bytes - 2)}"`)
   const lf = Buffer.from('\n')
   assert.equal(cut([value(100), lf], 100).values.length, 1)
-  assert.deepEqual(cut([value(101), lf, value(5), lf], 100), { values: [], tooLarge: 1 })
-  assert.deepEqual(cut([value(60), value(60), value(60)], 100), { values: [], tooLarge: 1 })
+  assert.deepEqual(cut([value(101), lf, value(5), lf], 100), { values: [], bytes: [], tooLarge: 1 })
+  assert.deepEqual(cut([value(60), value(60), value(60)], 100), { values: [], bytes: [], tooLarge: 1 })
   assert.equal(cut([value(100), Buffer.from('🦀')], 100).values.length, 1)
 })

@@ -1,6 +1,8 @@
 // Cuts a stream of bytes into JSON values, each ended by a line feed or by 🦀 (U+1F980). Any fragmentation gives the same
 // values. A 🦀 inside a JSON string is part of it; a raw line feed is in no JSON string, so it always ends the value.
 
+import { isAscii } from 'node:buffer'
+
 export type Ending = '\n' | '🦀'
 
 const lineFeed = 0x0a
@@ -11,8 +13,8 @@ const [crabFirst = 0] = crab
 const nothing = Buffer.alloc(0)
 
 export interface SplitterListener {
-  /** One value, without its ending, as a view that is valid during the call. Empty and blank ones are left out. */
-  value(bytes: Buffer, ending: Ending): void
+  /** One value of `bytes` bytes, without its ending. Empty and blank ones are left out. */
+  value(text: string, bytes: number, ending: Ending): void
   /** The value that is coming in is larger than allowed. Nothing follows. `ending` is its own, when it has come already. */
   tooLarge(ending: Ending | undefined): void
   /** Whether the next value may come. Asked after each. Absent: always. */
@@ -34,6 +36,8 @@ export class Splitter {
   #found: Ending | undefined
   /** What is not cut yet, because the listener was not ready. */
   #rest: Buffer | undefined
+  /** The same as text, when that is ASCII: a large rest is decoded once, not once a value. */
+  #restText: string | undefined
 
   constructor(bytesMax: number, listener: SplitterListener) {
     this.#bytesMax = bytesMax
@@ -65,32 +69,57 @@ export class Splitter {
   }
 
   #cut(bytes: Buffer, all: boolean): void {
-    const chunk = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes])
-    this.#rest = undefined
-    let start = 0
-    let at = 0
-    while (at < chunk.length && !this.#ended) {
+    const { chunk, text } = this.#withRest(bytes)
+    // No 🦀 is in ASCII, so there a line feed ends every value, and finding it is the engine's work: several times as fast.
+    let start = text === undefined ? 0 : this.#cutLines(chunk, text, all)
+    let at = start
+    while (at < chunk.length && !this.#ended && this.#rest === undefined) {
       at = this.#inString ? this.#throughString(chunk, at) : this.#toEnding(chunk, at)
       const ending = this.#found
       if (ending === undefined) continue
       this.#found = undefined
       this.#tell(chunk, start, at, ending)
       start = at
-      if (!all && start < chunk.length && this.#listener.ready?.() === false) {
-        this.#rest = chunk.subarray(start)
-        return
-      }
+      if (!all && start < chunk.length && this.#listener.ready?.() === false) this.#rest = chunk.subarray(start)
     }
-    if (this.#ended || start === chunk.length) return
+    if (this.#ended || this.#rest !== undefined || start === chunk.length) return
     this.#parts.push(start === 0 ? chunk : chunk.subarray(start))
     this.#partBytes += chunk.length - start
     if (this.#partBytes > this.#bytesMax + crab.length) this.#refuse(undefined)
+  }
+
+  /** What waited, and `bytes` behind it. `text`: when it is ASCII and has an ending. */
+  #withRest(bytes: Buffer): { readonly chunk: Buffer; readonly text: string | undefined } {
+    const rest = this.#rest
+    const restText = this.#restText
+    this.#rest = undefined
+    this.#restText = undefined
+    if (rest !== undefined && bytes.length === 0) return { chunk: rest, text: restText }
+    const chunk = rest === undefined ? bytes : Buffer.concat([rest, bytes])
+    return { chunk, text: chunk.includes(lineFeed) && isAscii(chunk) ? chunk.toString('latin1') : undefined }
+  }
+
+  /** Tells the values of a chunk that is ASCII. Gives where the last one ended. */
+  #cutLines(chunk: Buffer, text: string, all: boolean): number {
+    let start = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      if (this.#parts.length > 0) this.#tell(chunk, start, end + 1, '\n')
+      else this.#say(text.slice(start, end), end - start, '\n')
+      start = end + 1
+      if (this.#ended) break
+      if (all || start === text.length || this.#listener.ready?.() !== false) continue
+      this.#rest = chunk.subarray(start)
+      this.#restText = text.slice(start)
+      break
+    }
+    return start
   }
 
   /** Takes nothing more. */
   end(): void {
     this.#ended = true
     this.#rest = undefined
+    this.#restText = undefined
     this.#parts = []
     this.#partBytes = 0
   }
@@ -143,20 +172,23 @@ export class Splitter {
   }
 
   #tell(chunk: Buffer, start: number, end: number, ending: Ending): void {
-    this.finished++
-    this.#inString = false
-    this.#escaped = false
-    this.#matched = 0
-    const tail = ending === '\n' ? 1 : crab.length
     let value = chunk.subarray(start, end)
     if (this.#parts.length > 0) {
       value = Buffer.concat([...this.#parts, value])
       this.#parts = []
       this.#partBytes = 0
     }
-    if (value.length - tail > this.#bytesMax) return this.#refuse(ending)
-    const bare = value.subarray(0, value.length - tail)
-    if (!isBlank(bare)) this.#listener.value(bare, ending)
+    const bytes = value.length - (ending === '\n' ? 1 : crab.length)
+    this.#say(value.toString('utf8', 0, bytes), bytes, ending)
+  }
+
+  #say(text: string, bytes: number, ending: Ending): void {
+    this.finished++
+    this.#inString = false
+    this.#escaped = false
+    this.#matched = 0
+    if (bytes > this.#bytesMax) this.#refuse(ending)
+    else if (!isBlank(text)) this.#listener.value(text, bytes, ending)
   }
 
   #refuse(ending: Ending | undefined): void {
@@ -166,6 +198,10 @@ export class Splitter {
 }
 
 /** Nothing but what JSON has for white space: between CR and LF, after a 🦀, of an empty line. */
-function isBlank(bytes: Buffer): boolean {
-  return bytes.every((byte) => byte === 0x20 || byte === 0x0d || byte === 0x09)
+function isBlank(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code !== 0x20 && code !== 0x0d && code !== 0x09) return false
+  }
+  return true
 }

@@ -140,12 +140,12 @@ export class TcpDoor {
 
   #listen(socket: Socket, wire: TcpWire, session: Session, dialect: LineDialect): void {
     const { clock, valueBytesMax, onMessage } = this.#options
-    const value = (bytes: Buffer, ending: Ending): void => {
+    const value = (text: string, bytes: number, ending: Ending): void => {
       if (!session.listening) return
       wire.framing = tcpFramings[ending]
-      onMessage(bytes.length)
+      onMessage(bytes)
       session.intake.count()
-      dialect.receiveLine(bytes, wire.framing)
+      dialect.receiveLine(text, bytes, wire.framing)
     }
     const tooLarge = (ending: Ending | undefined): void => {
       if (ending !== undefined) wire.framing = tcpFramings[ending]

@@ -6,10 +6,12 @@ import type { LineFraming } from '../../sessions/wire.ts'
 /** So many characters become bytes at once, so that a connection that does not read is noticed in time. */
 const atOnce = 64 * 1024
 
+/** One for all: what is to run at the end of this turn need not make a promise of its own to wait for. */
+const settled = Promise.resolve()
+
 export class LineReplies {
   readonly #session: Session
-  #texts: string[] = []
-  #length = 0
+  #text = ''
   #framing: LineFraming | undefined
 
   constructor(session: Session) {
@@ -18,24 +20,21 @@ export class LineReplies {
 
   /** Queues one answer, after all earlier ones. */
   add(text: string, framing: LineFraming): void {
-    if (this.#framing !== framing) this.flush()
-    if (this.#framing === undefined) {
+    if (this.#framing !== framing) {
+      this.flush()
       this.#framing = framing
-      void Promise.resolve().then(() => this.flush())
+      void settled.then(this.flush)
     }
-    this.#texts.push(text)
-    this.#length += text.length
-    if (this.#length >= atOnce) this.flush()
+    this.#text += framing.line(text)
+    if (this.#text.length >= atOnce) this.flush()
   }
 
   /** Makes bytes of what is there now: before the connection is closed by this side. */
-  flush(): void {
-    const framing = this.#framing
-    if (framing === undefined) return
-    const texts = this.#texts
-    this.#texts = []
-    this.#length = 0
+  readonly flush = (): void => {
+    const text = this.#text
+    if (text === '') return
+    this.#text = ''
     this.#framing = undefined
-    if (this.#session.ended === undefined) this.#session.replyBytes(framing.lines(texts))
+    if (this.#session.ended === undefined) this.#session.replyBytes(Buffer.from(text))
   }
 }

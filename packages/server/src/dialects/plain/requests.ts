@@ -4,7 +4,7 @@
 import { isObject, NitkaError, toNitkaError } from '@nitka/protocol'
 import { plainAnswer } from '../../pools/answers.ts'
 import { type PoolCall, poolCalls } from '../../pools/calls.ts'
-import type { Asked, Outcome } from '../../requests/request.ts'
+import type { Asked, Asker, Outcome } from '../../requests/request.ts'
 import { resultJson } from '../../requests/result.ts'
 import { type Action, Permits } from '../../sessions/auth.ts'
 import type { Session } from '../../sessions/session.ts'
@@ -16,10 +16,12 @@ export class PlainRequests {
   readonly #session: Session
   readonly #services: RpcServices
   readonly #permits: Permits
-  /** Those that are not answered, with their sizes. */
-  readonly #open = new Map<Asked, number>()
+  /** Those that were asked and are not answered. */
+  readonly #open = new Set<PlainRequest>()
   readonly #replies: LineReplies
   #pings = 0
+  #lastType = ''
+  #lastHead = ''
 
   constructor(session: Session, services: RpcServices) {
     this.#session = session
@@ -39,22 +41,16 @@ export class PlainRequests {
     if (index === undefined) return this.#misread(0, 'queryIndex must be a number or a string', framing)
     const { intake } = this.#session
     const { crowded } = intake
-    intake.begin(bytes, type.startsWith('pool.'))
-    const reply = (outcome: Outcome): void => {
-      intake.end(bytes)
-      if (this.#session.ended !== undefined) return
-      const head = `{"type":${JSON.stringify(type)},"queryIndex":${JSON.stringify(index)}`
-      this.#replies.add(`${head},"resultJob":${resultText(outcome)}}`, framing)
+    const pools = type.startsWith('pool.')
+    intake.begin(bytes, pools)
+    const one = new PlainRequest(this.#answer, { type, index, payload, bytes, framing })
+    if (crowded) return one.answer({ error: new NitkaError('overloaded', 'too many requests are under way') })
+    if (type === 'ping') return one.answer({ result: { pong: typeof payload === 'number' ? payload : ++this.#pings } })
+    if (pools && Object.hasOwn(poolCalls, `pools.${type.slice(5)}`)) {
+      return this.#pool(poolCalls[`pools.${type.slice(5)}` as keyof typeof poolCalls], one)
     }
-    if (crowded) return reply({ error: new NitkaError('overloaded', 'too many requests are under way') })
-    if (type === 'ping') return reply({ result: { pong: typeof payload === 'number' ? payload : ++this.#pings } })
-    if (type.startsWith('pool.') && Object.hasOwn(poolCalls, `pools.${type.slice(5)}`)) {
-      const call = poolCalls[`pools.${type.slice(5)}` as keyof typeof poolCalls]
-      return this.#pool(call, payload, reply)
-    }
-    if (type === 'srvQueuePrint')
-      return this.#permitted('requests.read', '', reply, () => reply({ result: this.#queue() }))
-    this.#permitted('requests.call', type, reply, () => this.#ask(type, payload, bytes, reply))
+    if (type === 'srvQueuePrint') return this.#permitted('requests.read', '', one, this.#printQueue)
+    this.#permitted('requests.call', type, one, this.#ask)
   }
 
   refuse(error: NitkaError, framing: LineFraming): void {
@@ -64,43 +60,60 @@ export class PlainRequests {
 
   /** What waits is dropped; what runs is still answered. */
   leaving(): void {
-    for (const [asked, bytes] of this.#open) {
-      if (!asked.waiting) continue
-      asked.drop()
-      this.#open.delete(asked)
-      this.#session.intake.end(bytes)
+    for (const one of this.#open) {
+      if (one.asked?.waiting !== true) continue
+      one.asked.drop()
+      this.#open.delete(one)
+      this.#session.intake.end(one.bytes)
     }
     this.#services.pools.dropWaiters(this.#session)
   }
 
   closed(): void {
-    for (const asked of this.#open.keys()) asked.drop()
+    for (const { asked } of this.#open) asked?.drop()
     this.#open.clear()
     this.#services.pools.gone(this.#session, this.#session.endedClean)
   }
 
-  #ask(type: string, payload: unknown, bytes: number, reply: (outcome: Outcome) => void): void {
+  // What runs once per request is a property, not a closure of each.
+  readonly #ask = (one: PlainRequest): void => {
     if (this.#session.ended !== undefined) return
-    let asked: Asked | undefined
-    let answered = false
-    asked = this.#services.requests.ask({ type, payload, user: this.#session.user }, (outcome) => {
-      answered = true
-      if (asked !== undefined) this.#open.delete(asked)
-      reply(outcome)
-    })
-    if (!answered) this.#open.set(asked, bytes)
+    const { type, payload } = one
+    const asked = this.#services.requests.ask({ type, payload, user: this.#session.user }, one)
+    if (one.answered) return
+    one.asked = asked
+    this.#open.add(one)
   }
 
-  #pool(call: PoolCall, payload: unknown, reply: (outcome: Outcome) => void): void {
+  readonly #answer = (one: PlainRequest, outcome: Outcome): void => {
+    if (one.asked !== undefined) this.#open.delete(one)
+    this.#session.intake.end(one.bytes)
+    if (this.#session.ended !== undefined) return
+    const { type, index, framing } = one
+    // A number of JSON is the same text in a template, for a fraction of the cost.
+    const indexText = typeof index === 'number' ? `${index}` : JSON.stringify(index)
+    this.#replies.add(`${this.#head(type)}${indexText},"resultJob":${resultText(outcome)}}`, framing)
+  }
+
+  /** What an answer begins with. Who asks often asks mostly one type. */
+  #head(type: string): string {
+    if (type !== this.#lastType) {
+      this.#lastType = type
+      this.#lastHead = `{"type":${JSON.stringify(type)},"queryIndex":`
+    }
+    return this.#lastHead
+  }
+
+  #pool(call: PoolCall, one: PlainRequest): void {
     const refuse = (thrown: unknown): void => {
       const error = toNitkaError(thrown)
       if (error.code === 'internal') this.#services.onInternal(thrown, 'pools')
-      reply({ error })
+      one.answer({ error })
     }
     try {
-      const params = call.check(payload)
-      this.#permitted(call.action, params.pool ?? '', reply, () => {
-        this.#run(call, params).then((result) => reply({ result: plainAnswer(result) }), refuse)
+      const params = call.check(one.payload)
+      this.#permitted(call.action, params.pool ?? '', one, () => {
+        this.#run(call, params).then((result) => one.answer({ result: plainAnswer(result) }), refuse)
       })
     } catch (thrown) {
       refuse(thrown)
@@ -111,24 +124,58 @@ export class PlainRequests {
     return call.run(this.#services, { user: this.#session.user, owner: this.#session }, params as never)
   }
 
-  #permitted(action: Action, target: string, reply: (outcome: Outcome) => void, go: () => void): void {
+  #permitted(action: Action, target: string, one: PlainRequest, go: (one: PlainRequest) => void): void {
     try {
       if (!this.#session.known) throw new NitkaError('unauthenticated', 'call session.hello with a token first')
       const waiting = this.#permits.demand(this.#session.who, action, target)
-      if (waiting === undefined) return go()
-      waiting.then(go, (thrown: unknown) => reply({ error: toNitkaError(thrown) }))
+      if (waiting === undefined) return go(one)
+      waiting.then(
+        () => go(one),
+        (thrown: unknown) => one.answer({ error: toNitkaError(thrown) }),
+      )
     } catch (thrown) {
-      reply({ error: toNitkaError(thrown) })
+      one.answer({ error: toNitkaError(thrown) })
     }
   }
 
-  #queue(): unknown {
-    return { queue: this.#services.requests.types(), pools: this.#services.pools.waiting }
+  readonly #printQueue = (one: PlainRequest): void => {
+    const { requests, pools } = this.#services
+    one.answer({ result: { queue: requests.types(), pools: pools.waiting } })
   }
 
   #misread(queryIndex: string | number, err: string, framing: LineFraming): void {
     if (this.#session.ended !== undefined) return
     this.#replies.add(JSON.stringify({ type: 'errMsgFromClient', queryIndex, resultJob: { err } }), framing)
+  }
+}
+
+/** One request of a connection, from its reading to its answer. */
+class PlainRequest implements Asker {
+  readonly type: string
+  readonly index: string | number
+  readonly payload: unknown
+  readonly bytes: number
+  readonly framing: LineFraming
+  /** Undefined: it was not asked, or answered at once. */
+  asked: Asked | undefined
+  answered = false
+  readonly #answer: (one: PlainRequest, outcome: Outcome) => void
+
+  constructor(
+    answer: (one: PlainRequest, outcome: Outcome) => void,
+    of: Pick<PlainRequest, 'type' | 'index' | 'payload' | 'bytes' | 'framing'>,
+  ) {
+    this.#answer = answer
+    this.type = of.type
+    this.index = of.index
+    this.payload = of.payload
+    this.bytes = of.bytes
+    this.framing = of.framing
+  }
+
+  answer(outcome: Outcome): void {
+    this.answered = true
+    this.#answer(this, outcome)
   }
 }
 

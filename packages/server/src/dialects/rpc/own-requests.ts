@@ -1,7 +1,7 @@
 // What one connection asks, and what it answers for others.
 
 import { NitkaError } from '@nitka/protocol'
-import type { Asked, RequestContext } from '../../requests/request.ts'
+import type { Asked, Outcome, RequestContext } from '../../requests/request.ts'
 import type { Requests } from '../../requests/requests.ts'
 import type { Session } from '../../sessions/session.ts'
 import { notification } from './encoders.ts'
@@ -31,12 +31,13 @@ export class OwnRequests {
     return new Promise((resolve, reject) => {
       let asked: Asked | undefined
       let answered = false
-      asked = this.#requests.ask({ type, payload, user: this.#session.user }, (outcome) => {
+      const answer = (outcome: Outcome): void => {
         answered = true
         if (asked !== undefined) this.#asked.delete(asked)
         if ('error' in outcome) reject(outcome.error)
         else resolve(outcome.result)
-      })
+      }
+      asked = this.#requests.ask({ type, payload, user: this.#session.user }, { answer })
       if (!answered) this.#asked.add(asked)
     })
   }

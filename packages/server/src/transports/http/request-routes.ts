@@ -3,6 +3,7 @@
 import { http as bodies, pools as schemas } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
+import type { Outcome } from '../../requests/request.ts'
 import type { Requests } from '../../requests/requests.ts'
 import { resultJson } from '../../requests/result.ts'
 import { type Authorize, demand } from '../../sessions/auth.ts'
@@ -33,10 +34,11 @@ export function requestRoutes(http: FastifyInstance, { requests, who, authorize 
       const { user } = caller
       await demand(authorize, caller, 'requests.call', type)
       const result = await new Promise<unknown>((resolve, reject) => {
-        const asked = requests.ask({ type, payload: request.body.payload, user }, (outcome) => {
+        const answer = (outcome: Outcome): void => {
           if ('error' in outcome) reject(outcome.error)
           else resolve(outcome.result)
-        })
+        }
+        const asked = requests.ask({ type, payload: request.body.payload, user }, { answer })
         reply.raw.on('close', () => asked.drop())
       })
       return sendJson(reply, `{"result":${resultJson(result)}}`)
