@@ -117,8 +117,9 @@ test('a report that is none says what it must be, settles nothing, and the serve
   assert.equal((await ask('GET', `/tasks/${id}`)).body.state, 'ready')
   assert.deepEqual((await ask('POST', '/report', [])).body, { done: 0, unknown: 0 })
   assert.deepEqual((await ask('POST', '/report', ids(10_000))).body.unknown, 10_000)
-  assert.deepEqual((await ask('POST', '/report', [id, id])).body, {
-    ...{ done: 2, unknown: 0, already: 1 },
+  assert.deepEqual((await ask('POST', '/report', [id, id, 'x'])).body, { done: 2, unknown: 1 })
+  assert.deepEqual((await ask('POST', '/report', { done: [id] })).body, {
+    ...{ done: 1, unknown: 0, already: 1 },
     outcomes: { [id]: 'already' },
   })
 })

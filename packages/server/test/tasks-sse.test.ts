@@ -168,8 +168,8 @@ test('without a token a newer worker hears that it lost the lease; reporting twi
   await stream.until(({ tasks }) => tasks.length === 2, 'the second attempt')
   assert.deepEqual(await report([id]), { done: 1, unknown: 0 })
   await stream.until(() => stream.named('lease-lost').some(({ Because }) => Because === 'done'), 'the loss')
-  const again = await report([id, 'dc0d88oroq31h5rfj6ig'])
-  assert.deepEqual([again.done, again.unknown, again.already], [1, 1, 1])
+  assert.deepEqual(await report([id, 'dc0d88oroq31h5rfj6ig']), { done: 1, unknown: 1 })
+  assert.equal((await report({ done: [id] })).already, 1)
 })
 
 test('what failed waits for its back-off, and is then tried again', async (t) => {

@@ -61,6 +61,12 @@ export function reportAnswer(reports: readonly Report[], outcomes: readonly Repo
   return Object.keys(odd).length === 0 ? counts : { ...counts, outcomes: odd }
 }
 
+/** What is told to who reported ids and nothing else: those are done, now or before, or unknown. */
+export function plainReportAnswer(outcomes: readonly ReportOutcome[]): { done: number; unknown: number } {
+  const unknown = outcomes.filter((outcome) => outcome === 'unknown').length
+  return { done: outcomes.length - unknown, unknown }
+}
+
 function timeText(time: number): string {
   return new Date(time).toISOString()
 }

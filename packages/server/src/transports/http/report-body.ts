@@ -20,6 +20,11 @@ export function readReport(body: unknown): ReportWish {
   return checkReport(Object.fromEntries(lists))
 }
 
+/** Whether a report names attempts by nothing but the ids of their tasks. */
+export function idsAlone(body: unknown): boolean {
+  return Array.isArray(body) && body.every((item) => typeof item === 'string')
+}
+
 /** Of a task as it came in the event, what names the attempt, and why it failed; everything else as it is. */
 function attemptOf(item: unknown): unknown {
   if (typeof item !== 'object' || item === null || !('Id' in item)) return item

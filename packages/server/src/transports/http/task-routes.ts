@@ -5,10 +5,10 @@ import { http as bodies, tasks as schemas } from '@nitka/protocol/schemas'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { type Authorize, demand } from '../../sessions/auth.ts'
-import { queueAnswer, reportAnswer, reportsOf, taskAnswer } from '../../tasks/answers.ts'
+import { plainReportAnswer, queueAnswer, reportAnswer, reportsOf, taskAnswer } from '../../tasks/answers.ts'
 import type { TaskPage, TaskQuery } from '../../tasks/task-store.ts'
 import type { Tasks } from '../../tasks/tasks.ts'
-import { readReport } from './report-body.ts'
+import { idsAlone, readReport } from './report-body.ts'
 import { readJson, type WhoOf } from './server.ts'
 
 export interface TaskRoutes {
@@ -73,7 +73,8 @@ function reporting(http: FastifyInstance, { tasks, who, authorize }: TaskRoutes)
     const wish = readReport(request.body)
     await demand(authorize, await who(request), 'tasks.report', '')
     const reports = reportsOf(wish, () => undefined)
-    return reportAnswer(reports, await tasks.report(reports))
+    const outcomes = await tasks.report(reports)
+    return idsAlone(request.body) ? plainReportAnswer(outcomes) : reportAnswer(reports, outcomes)
   })
 }
 
