@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { eventually } from '../packages/server/testing/eventually.ts'
+import { eventually, startPatience } from '../packages/server/testing/eventually.ts'
 import { build } from './build.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -91,7 +91,7 @@ async function prints(t: TestContext, project: string, file: string, expected: R
     child.stdout?.on('data', more)
     child.stderr?.on('data', more)
     child.on('exit', (code) => reject(new Error(`${file} ended with ${code} and had printed: ${output}`)))
-    setTimeout(() => reject(new Error(`${file} printed no ${expected} but: ${output}`)), 20_000).unref()
+    setTimeout(() => reject(new Error(`${file} printed no ${expected} but: ${output}`)), startPatience).unref()
   })
   child.kill('SIGKILL')
 }
