@@ -111,7 +111,7 @@ async function installed(t: TestContext): Promise<string> {
   return project
 }
 
-test('both packages, installed outside the workspace, are what their READMEs say', { timeout: 200_000 }, async (t) => {
+test('both packages, installed outside the workspace, are what their READMEs say', { timeout: 400_000 }, async (t) => {
   const project = await installed(t)
   const port = await freePort()
   const at = (code: string): string => code.replaceAll('8080', String(port))

@@ -3,7 +3,7 @@
 //   npm test                            all of them
 //   npm test -- store                   the files whose path contains "store"
 //   npm test -- store --name=repeated   in those, the tests whose name matches
-//   npm test -- --timeout=30            seconds that a file may take (240)
+//   npm test -- --timeout=30            seconds that a file may take (480)
 //
 // A line a file, full detail for what failed, and as the last line `N passed, N failed`, `, N skipped` after it when
 // something was skipped. A file fails as a whole, and counts as one failed test, when it crashes, does not load, takes
@@ -34,7 +34,7 @@ const reporter = join(root, 'scripts/test-reporter.mjs')
 
 const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
-  options: { name: { type: 'string' }, timeout: { type: 'string', default: '240' } },
+  options: { name: { type: 'string' }, timeout: { type: 'string', default: '480' } },
 })
 const timeoutMs = Number(options.timeout) * 1_000
 if (!(timeoutMs > 0)) {
