@@ -11,7 +11,7 @@ import { ask, temporaryFolder } from '../testing/server.ts'
 
 const skip = noCluster() ?? false
 /** Longer than a lease, a beat and the start of what is taken over. */
-const patienceMs = 30_000
+const patienceMs = 90_000
 /** By how much wall times of one machine may differ from what passed. */
 const clockMs = 5
 

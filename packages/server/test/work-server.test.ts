@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
 import type { Authorize } from '../src/sessions/auth.ts'
 import { eventually } from '../testing/eventually.ts'
+import { freePort } from '../testing/postgres.ts'
 import { ask, start, temporaryFolder } from '../testing/server.ts'
 
 const main = new URL('../src/main.ts', import.meta.url).pathname
@@ -48,8 +49,8 @@ test('a worker whose server restarts while it works comes back, and what it did 
   const data = await temporaryFolder(t)
   // A report that this server gets is never answered, so that it cannot come before the restart.
   const authorize: Authorize = (_user, action) => action !== 'tasks.report' || new Promise(() => undefined)
-  const { server } = await start(t, { data, leaseMs: 60_000 }, { authorize })
-  const port = Number(new URL(server.url).port)
+  const port = await freePort()
+  const { server } = await start(t, { data, port, leaseMs: 60_000 }, { authorize })
   const [id] = await addPeriods(server.url, [700])
   const output = startWorker(t, server.url)
   await eventually(() => output().includes(`task ${id} attempt 1 started`), 'the task to start')
