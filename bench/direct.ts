@@ -43,7 +43,7 @@ export async function directRate(kind: 'nitka' | 'sqlite', seconds: number): Pro
     await sleep(seconds * 1_000)
     stopped = true
     const done = (sockets: readonly BenchSocket[]): boolean => sockets.every(({ frames }, i) => frames === sent[i])
-    const complete = await until(() => done(senders) && done(receivers), 10_000)
+    const complete = await until(() => done(senders) && done(receivers), 30_000)
     const elapsed = (performance.now() - begun) / 1_000
     if (!complete || wrong > 0) throw new Error(`void: ${kind} lost or doubled`)
     for (const socket of [...senders, ...receivers]) socket.close()

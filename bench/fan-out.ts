@@ -54,7 +54,7 @@ export async function relayFanOut(kind: Kind, seconds: number): Promise<FanOut> 
     pump()
     await sleep(seconds * 1_000)
     stopped = true
-    const complete = await until(() => subscribers.every(({ frames }) => frames >= sent), 5_000)
+    const complete = await until(() => subscribers.every(({ frames }) => frames >= sent), 30_000)
     const elapsed = (performance.now() - begun) / 1_000
     if (!complete || wrong > 0 || subscribers.some(({ frames }) => frames !== sent))
       throw new Error(`void: ${kind} lost or doubled`)
@@ -109,7 +109,7 @@ export async function roomFanOut(seconds: number): Promise<FanOut> {
     }
     await sleep(seconds * 1_000)
     stopped = true
-    const complete = await until(() => answered === sent && subscribers.every(({ frames }) => frames >= sent), 10_000)
+    const complete = await until(() => answered === sent && subscribers.every(({ frames }) => frames >= sent), 30_000)
     const elapsed = (performance.now() - begun) / 1_000
     if (!complete || wrong > 0 || subscribers.some(({ frames }) => frames !== sent))
       throw new Error('void: the room lost or doubled')

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { eventually } from '../packages/server/testing/eventually.ts'
+import { eventually, startPatience } from '../packages/server/testing/eventually.ts'
 import { build } from './build.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -91,7 +91,7 @@ async function prints(t: TestContext, project: string, file: string, expected: R
     child.stdout?.on('data', more)
     child.stderr?.on('data', more)
     child.on('exit', (code) => reject(new Error(`${file} ended with ${code} and had printed: ${output}`)))
-    setTimeout(() => reject(new Error(`${file} printed no ${expected} but: ${output}`)), 20_000).unref()
+    setTimeout(() => reject(new Error(`${file} printed no ${expected} but: ${output}`)), startPatience).unref()
   })
   child.kill('SIGKILL')
 }
@@ -130,7 +130,7 @@ async function servesDemo(t: TestContext, project: string): Promise<void> {
   assert.ok(wanted.includes('style.css') && wanted.includes('cinema.js') && wanted.includes('nitka.js'))
 }
 
-test('both packages, installed outside the workspace, are what their READMEs say', { timeout: 200_000 }, async (t) => {
+test('both packages, installed outside the workspace, are what their READMEs say', { timeout: 400_000 }, async (t) => {
   const project = await installed(t)
   const port = await freePort()
   const at = (code: string): string => code.replaceAll('8080', String(port))

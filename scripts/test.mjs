@@ -24,8 +24,8 @@ const patterns = [
   'examples/*/*.test.ts',
 ]
 const filesAtOnce = 2
-/** How long a process may live on with no test under way. */
-const lingerMs = 20_000
+/** How long a process may live on with no test under way: removing what dozens of databases left takes a while on a slow disk. */
+const lingerMs = 60_000
 /** What is kept of a file's own output, to be shown when it fails. */
 const outputLengthMax = 20_000
 

@@ -46,8 +46,10 @@ test('two people chat, see each other and who is typing', { skip }, async (t) =>
   await say(anna, 'is <b>anybody</b> there?')
   await sees(bert, 'is <b>anybody</b> there?')
   await anna.locator('#people', { hasText: 'bert' }).waitFor()
+  // It is shown for a few seconds only, so she looks before there is something to see.
+  const typing = anna.locator('#typing', { hasText: 'bert is typing' }).waitFor()
   await bert.locator('#say input').pressSequentially('I')
-  await anna.locator('#typing', { hasText: 'bert is typing' }).waitFor()
+  await typing
   await say(bert, 'I am')
   await sees(anna, 'I am')
 })

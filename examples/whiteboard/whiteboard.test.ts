@@ -28,10 +28,14 @@ test('a stroke is seen by the others, with the name of who draws', { skip: noBro
   const [anna, bert] = [await page(`${url}/?user=anna`), await page(`${url}/?user=bert`)]
   for (const one of [anna, bert]) await one.locator('#state.live').waitFor()
 
+  // A name is shown for a few seconds only, so they look before there is something to see.
+  const named = [
+    bert.locator('.cursor', { hasText: 'anna' }).waitFor(),
+    anna.locator('.cursor', { hasText: 'bert' }).waitFor(),
+  ]
   await drawLine(anna, [0.2, 0.5], [0.8, 0.5])
-  await bert.locator('.cursor', { hasText: 'anna' }).waitFor()
   await drawLine(bert, [0.5, 0.1], [0.5, 0.3])
-  await anna.locator('.cursor', { hasText: 'bert' }).waitFor()
+  await Promise.all(named)
   for (const one of [anna, bert]) {
     await one.waitForFunction(ink(0.79, 0.5))
     await one.waitForFunction(ink(0.5, 0.29))

@@ -4,10 +4,10 @@ set -eu
 host=${1:-127.0.0.1}
 port=${2:-41969}
 
-# Stays for a second after the question, since the answer comes on the same connection.
+# Says that this is all (-N), and stays until the server has answered and ends the connection.
 ask() {
   echo "$1"
-  printf '%s\n' "$1" | nc -q 1 "$host" "$port"
+  printf '%s\n' "$1" | nc -N "$host" "$port"
 }
 
 ask '{"type":"ping","queryIndex":1}'

@@ -12,7 +12,7 @@ import { connect, type Nitka } from '../src/index.ts'
 import { FaultProxy } from '../testing/fault-proxy.ts'
 
 const clients = 12
-const patienceMs = 45_000
+const patienceMs = 90_000
 
 /** Somebody who talks and listens in a room all the time. */
 class Talker {

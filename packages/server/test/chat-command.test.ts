@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import { eventually, startPatience } from '../testing/eventually.ts'
+import { freePort } from '../testing/postgres.ts'
 import { type CommandProcess, runProcess, startCommand, startProcess } from '../testing/process.ts'
 import { start, temporaryFolder } from '../testing/server.ts'
 
@@ -68,14 +69,15 @@ test('--json is an event a line: the past, who is here, who comes and goes, what
 
 test('a lost connection is told, comes back, and what was written meanwhile is sent once', async (t) => {
   const folder = await temporaryFolder(t)
-  const first = await startProcess(t, join(folder, 'data'))
+  const port = ['--port', String(await freePort())]
+  const first = await startProcess(t, join(folder, 'data'), port)
   const ann = chat(t, first.url, 'ann', '--create')
   ann.write('before\n')
   await eventually(() => /ann: before/.test(ann.output()), 'the first message', startPatience)
   await first.kill()
   await eventually(() => /connection lost/.test(ann.errors()), 'the loss is told')
   ann.write('meanwhile\n')
-  const second = await startProcess(t, join(folder, 'data'), ['--port', new URL(first.url).port])
+  const second = await startProcess(t, join(folder, 'data'), port)
   assert.equal(second.url, first.url)
   await eventually(() => /ann: meanwhile/.test(ann.output()), 'what was written without a connection', startPatience)
   ann.child.stdin?.end()

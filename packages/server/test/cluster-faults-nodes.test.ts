@@ -21,7 +21,7 @@ async function seen(asked: NodeProcess | undefined, i: number, there: boolean): 
     const { body } = await ask(asked?.url ?? '', 'GET', '/rooms/tea/presence?user=ann')
     return body.presence.includes(`listener-${i}`) === there
   }
-  await eventually(present, `listener ${i} to be ${there ? 'there' : 'gone'}`, 40_000)
+  await eventually(present, `listener ${i} to be ${there ? 'there' : 'gone'}`, 90_000)
   return Math.round(performance.now() - start)
 }
 

@@ -109,7 +109,7 @@ test('tasks whose adding, claiming and reporting have lost outcomes are each don
   link.every = 15
   for (const name of ['a', 'b']) crew.add(name)
   for (let i = 0; i < 6; i++) crew.work(i)
-  await eventually(() => crew.reported.size > 1_000, 'a thousand tasks', 60_000)
+  await eventually(() => crew.reported.size > 1_000, 'a thousand tasks', 150_000)
   link.every = 0
   await judgeTasks(t, crew, await cluster.node({ leaseMs, backoffMs: 50 }))
   t.diagnostic(JSON.stringify(link.done))

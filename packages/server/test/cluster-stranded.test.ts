@@ -15,8 +15,14 @@ test('connections to Postgres that will never answer are given up, and the node 
   const cluster = await startCluster(t)
   const link = await Link.start(t, cluster.postgres.port)
   const node = await cluster.node({ postgresUrl: cluster.url.replace(/:\d+\//, `:${link.port}/`) })
-  await node.rooms.create('ann', { name: 'Tea', id: 'tea', open: true })
-  await node.rooms.send('ann', 'tea', 'before')
+  const calm = await cluster.node()
+  await calm.rooms.create('ann', { name: 'Tea', id: 'tea', open: true })
+  const before = (): Promise<boolean> =>
+    node.rooms.send('ann', 'tea', 'before', 'c0').then(
+      () => true,
+      () => false,
+    )
+  await eventually(before, 'the node to store')
   link.strand()
   await assert.rejects(node.rooms.send('ann', 'tea', 'after', 'c1'), { code: 'unavailable' })
   const sent = async (): Promise<boolean> => {

@@ -25,7 +25,7 @@ test('workers, nodes and Postgres killed under load: every task is done or dead,
   const goesOn = async (what: string): Promise<void> => {
     const start = performance.now()
     const before = crew.reported.size
-    await eventually(() => crew.reported.size > before + 20, `work to go on after: ${what}`, 45_000)
+    await eventually(() => crew.reported.size > before + 20, `work to go on after: ${what}`, 90_000)
     t.diagnostic(`${what}: work goes on ${Math.round(performance.now() - start)} ms later`)
   }
   await goesOn('the start')

@@ -13,7 +13,7 @@ const skip = noCluster() ?? false
 const secret = 'a secret of at least thirty-two bytes'
 
 async function two(t: TestContext) {
-  const cluster = await startCluster(t)
+  const cluster = await startCluster(t, { leaseMs: 60_000 })
   const [one, other] = await Promise.all([cluster.node(), cluster.node()])
   return { ...cluster, one, other }
 }
@@ -99,7 +99,11 @@ test('what a client of one node sends into a channel goes to the clients of all 
   far.arrived.length = 0
   for (let i = 0; i < 200; i++) sender.send(i % 3 === 0 ? Buffer.from([i]) : `m${i}`)
   const wanted = Array.from({ length: 200 }, (_, i) => (i % 3 === 0 ? Buffer.from([i]) : `m${i}`))
-  const after = async (client: typeof near) => (await client.take(200)).filter((message) => message !== 'first')
+  const later = (client: typeof near) => client.arrived.filter((message) => message !== 'first')
+  const after = async (client: typeof near) => {
+    await client.until(() => later(client).length >= 200, 'all that came later')
+    return later(client)
+  }
   assert.deepEqual(await after(near), wanted)
   assert.deepEqual(await after(far), wanted)
   assert.deepEqual(sender.arrived, [])

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { createServer, type Server } from '../src/server.ts'
 import { noBrowser, openBrowser } from '../testing/browser.ts'
+import { freePort } from '../testing/postgres.ts'
 import { temporaryFolder } from '../testing/server.ts'
 
 const skip = noBrowser() ?? false
@@ -16,9 +17,9 @@ async function startDemo(t: TestContext, data: string, port = 0): Promise<Server
   return server
 }
 
-async function startWithLobby(t: TestContext): Promise<{ server: Server; data: string }> {
+async function startWithLobby(t: TestContext, port = 0): Promise<{ server: Server; data: string }> {
   const data = await temporaryFolder(t)
-  const server = await startDemo(t, data)
+  const server = await startDemo(t, data, port)
   await server.rooms.create('ola', { id: 'lobby', name: 'Lobby', open: true })
   return { server, data }
 }
@@ -74,8 +75,8 @@ test('a direct message to somebody whose tab is closed is there when it opens', 
 })
 
 test('after a restart of the server a page shows what was missed, once', { skip }, async (t) => {
-  const { server, data } = await startWithLobby(t)
-  const port = Number(new URL(server.url).port)
+  const port = await freePort()
+  const { server, data } = await startWithLobby(t, port)
   const { page } = await openBrowser(t)
   const anna = await page(`${server.url}/?user=anna`)
   await live(anna)

@@ -69,7 +69,7 @@ test('without a generator, by flag, nothing is made', async (t) => {
 })
 
 test('a task that kills its workers is a dead letter after three attempts, and the console stays readable', async (t) => {
-  const demo = await startDemo(t, ['--lease-ms', '1000', '--generate', '{"rate":0.001,"backlog":1}'])
+  const demo = await startDemo(t, ['--lease-ms', '4000', '--generate', '{"rate":0.001,"backlog":1}'])
   const { body } = await ask(demo.url, 'POST', '/tasks', { payload: { Period: 901 } })
   const [{ id }] = body.tasks
   const task = async () => (await ask(demo.url, 'GET', `/tasks/${id}`)).body

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from '../testing/client.ts'
+import { SimulatedClock } from '../testing/clock.ts'
 import { eventually } from '../testing/eventually.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { changedEngine, type Late, lateStore } from '../testing/late.ts'
 import { type Started, start } from '../testing/server.ts'
 
@@ -89,18 +91,22 @@ test('what a client confirms over rpc counts for its plain connections too, at o
 })
 
 test('a connection that reads slowly but reads keeps its turn: nothing pending comes to the other one too', async (t) => {
-  const started = await start(t)
+  const clock = new SimulatedClock()
+  const started = await start(t, {}, { world: stillWorld(clock) })
   const total = 900
   await fill(started, 1, total, 20_000)
   const [slow, other] = [await started.connect('/ws?user=b'), await started.connect('/ws?user=b')]
-  const begun = performance.now()
-  while (slow.arrived.length < total && performance.now() - begun < 1_500) {
-    slow.pause()
-    await new Promise((resolve) => setTimeout(resolve, 60))
-    const seen = slow.arrived.length
+  const [session] = started.server.registry.of('b')
+  const taken = (): number => session?.taken ?? 0
+  // It takes something in each second, for less than the ten after which anybody's turn is over.
+  for (let second = 0; second < 8; second++) {
+    const before = taken()
     slow.resume()
-    await slow.until(() => slow.arrived.length > seen, 'some more')
+    await eventually(() => taken() > before || slow.arrived.length === total, 'some more')
+    slow.pause()
+    clock.advance(1_000)
   }
+  slow.resume()
   await slow.until(() => slow.arrived.length >= total, 'all')
   let fence = total
   await eventually(async () => {

@@ -12,7 +12,9 @@ import Fastify from 'fastify'
 import { WebSocketServer } from 'ws'
 import { NitkaError } from '../src/index.ts'
 import { embed, hostServer, listening } from '../testing/attached.ts'
+import { SimulatedClock } from '../testing/clock.ts'
 import { eventually } from '../testing/eventually.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { ask, connect } from '../testing/server.ts'
 
 const protocols = ['nitka.rpc.v1']
@@ -161,18 +163,24 @@ test('stop sends its clients away, ends nothing of the host, and leaves it as it
   const own = new WebSocketServer({ server: host, path: '/own' })
   t.after(() => own.close())
   const origin = await listening(host)
-  const nitka = await embed(t, { attach: { server: host } })
+  const clock = new SimulatedClock()
+  const nitka = await embed(t, { attach: { server: host }, world: stillWorld(clock) })
   const [theirs, ours, plain] = await Promise.all([
     connect(t, origin, '/own'),
     connect(t, nitka.url, '/ws?user=ann', { protocols }),
     connect(t, nitka.url, '/relay'),
   ])
-  nitka.requests.handle('slow', () => new Promise((resolve) => setTimeout(resolve, 100, 'done')))
+  const work = Promise.withResolvers<string>()
+  nitka.requests.handle('slow', () => work.promise)
   const slow = ask(nitka.url, 'POST', '/requests/slow', { payload: 1 })
   const waiting = ask(origin, 'GET', '/slow')
   await eventually(() => nitka.requests.running === 1, 'the request to run')
 
-  await nitka.stop(200)
+  const stopped = nitka.stop(2_000)
+  work.resolve('done')
+  await slow
+  clock.advance(1_400)
+  await stopped
   assert.equal((await ours.json()).method, 'session.drain')
   assert.deepEqual([(await ours.closed).code, (await plain.closed).code], [1012, 1012])
   assert.equal((await slow).status, 200, 'what was under way was answered')

@@ -128,7 +128,7 @@ test('rooms', async (t) => {
 })
 
 test('tasks', async (t) => {
-  const { server } = await start(t)
+  const { server } = await start(t, { leaseMs: 60_000 })
   const known = async (command: string): Promise<string> => {
     const [task] = (await server.tasks.list({ limit: 1 })).tasks
     return command.replace('dc0fdpco37donb9rn4dg', task?.id ?? '')

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { request as requestHttp } from 'node:http'
 import { test } from 'node:test'
+import { SimulatedClock } from '../testing/clock.ts'
 import { eventually } from '../testing/eventually.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { clientFrame, opcodes } from '../testing/frames.ts'
 import { RawClient, RawSocket } from '../testing/raw.ts'
 import { start } from '../testing/server.ts'
@@ -18,7 +20,7 @@ function tokenOf(user: string, seconds = 600): string {
 }
 
 test('an address that shows one wrong token after the other is told to come back; good ones are taken, from there too', async (t) => {
-  const { server, ask } = await start(t, jwt)
+  const { server, ask } = await start(t, jwt, { world: stillWorld(new SimulatedClock(Date.now())) })
   const from = async (remoteAddress: string, given: string) => {
     const headers = { authorization: `Bearer ${given}`, host: 'localhost' }
     const { statusCode, body } = await server.http.inject({ url: '/rooms', remoteAddress, headers })
@@ -156,19 +158,25 @@ test('where nobody is asked who they are, nobody is counted by their name', asyn
 })
 
 test('two connections of a user are read at the rate of the user together; nothing is lost, and others are not slowed', async (t) => {
-  const { server, connect } = await start(t, { rate: 1_000, burst: 100, userRates: 1 })
+  const clock = new SimulatedClock()
+  const wishes = { rate: 1_000, burst: 100, userRates: 1 }
+  const { server, connect } = await start(t, wishes, { world: stillWorld(clock) })
   const [one, two, other] = await Promise.all(['anna', 'anna', 'bert'].map((user) => connect(`/ws?user=${user}`, rpc)))
   assert.ok(one && two && other)
   const pings = (client: typeof one, count: number) =>
     Promise.all(Array.from({ length: count }, () => client.call('session.ping')))
-  await Promise.all([pings(one, 80), pings(two, 80), pings(other, 80)])
   const held = (user: string) => [...server.registry.of(user)].reduce((sum, { intake }) => sum + intake.held, 0)
-  assert.ok(held('anna') > 0)
+  const both = Promise.all([pings(one, 80), pings(two, 80)])
+  await eventually(() => held('anna') > 0, 'one of them to be held back')
+  await pings(other, 80)
   assert.equal(held('bert'), 0)
+  clock.advance(1_000)
+  await both
 })
 
 test('a client that joins and leaves without end is read more slowly', async (t) => {
-  const { server, connect } = await start(t, { joins: 1_000, unanswered: 0 })
+  const clock = new SimulatedClock()
+  const { server, connect } = await start(t, { joins: 1_000, unanswered: 0 }, { world: stillWorld(clock) })
   const client = await connect('/ws?user=anna', rpc)
   const [session] = server.registry.sessions
   const rounds = async (count: number): Promise<void> => {
@@ -180,12 +188,15 @@ test('a client that joins and leaves without end is read more slowly', async (t)
   }
   await rounds(200)
   assert.equal(session?.intake.held, 0)
-  await rounds(400)
-  assert.ok((session?.intake.held ?? 0) > 0)
+  const more = rounds(400)
+  await eventually(() => (session?.intake.held ?? 0) > 0, 'it to be held back')
+  clock.advance(1_000)
+  await more
 })
 
 test('who pings without end is read more slowly, and answered', async (t) => {
-  const { server } = await start(t)
+  const clock = new SimulatedClock()
+  const { server } = await start(t, {}, { world: stillWorld(clock) })
   const client = await RawClient.open(t, server.url, '/relay')
   const [session] = server.registry.sessions
   const ping = async (count: number): Promise<void> => {
@@ -197,11 +208,12 @@ test('who pings without end is read more slowly, and answered', async (t) => {
   assert.equal(session?.intake.held, 0, 'so many are fine')
   await ping(5)
   assert.equal(session?.intake.held, 1)
+  clock.advance(1_000)
   await ping(1)
 })
 
 test('two that answer each other may have more requests under way than calls of a connection, and do not wait for ever', async (t) => {
-  const { connect } = await start(t, { unanswered: 10, requestMs: 5_000 })
+  const { connect } = await start(t, { unanswered: 10, requestMs: 0 })
   const answering = async (type: string) => {
     const client = await connect('/ws?user=anna', rpc)
     client.ws.on('message', (text) => {

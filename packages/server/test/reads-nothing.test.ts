@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { SimulatedClock } from '../testing/clock.ts'
 import { eventually } from '../testing/eventually.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { opened, RawSocket } from '../testing/raw.ts'
 import { start } from '../testing/server.ts'
 import { TcpClient } from '../testing/tcp-client.ts'
@@ -11,6 +13,7 @@ import { TcpClient } from '../testing/tcp-client.ts'
 /** More than the kernel keeps for both ends together. */
 const answers = 40
 const large = 'x'.repeat(400_000)
+const partBytes = 5_000_000
 const limits = { stallMs: 1_000, pongMs: 300 }
 
 test('a connection over TCP that reads nothing is gone in the end, with what was written for it', async (t) => {
@@ -43,7 +46,8 @@ test('a stream of tasks that nobody reads is gone in the end, with what was writ
 })
 
 test('who asks over HTTP and reads no answer is gone in the end, and who reads slowly is not', async (t) => {
-  const { server } = await start(t, { stallMs: 500 })
+  const clock = new SimulatedClock()
+  const { server } = await start(t, { stallMs: 500 }, { world: stillWorld(clock) })
   server.requests.handle('large', () => large)
   const count = promisify(server.http.server.getConnections.bind(server.http.server))
   const { host } = new URL(server.url)
@@ -54,12 +58,18 @@ test('who asks over HTTP and reads no answer is gone in the end, and who reads s
   raw.socket.pause()
   raw.send(ask.repeat(answers))
   await eventually(async () => (await count()) === 1, 'the connection')
-  await eventually(async () => (await count()) === 0, 'the connection to be gone')
+  const gone = async (): Promise<boolean> => {
+    clock.advance(500)
+    return (await count()) === 0
+  }
+  await eventually(gone, 'the connection to be gone')
 
   const slow = new RawSocket(t, server.url)
   await opened(slow)
   let bytes = 0
   slow.onBytes = (data) => {
+    // Between one look and the next it takes a part.
+    if (Math.floor((bytes + data.length) / partBytes) > Math.floor(bytes / partBytes)) clock.advance(500)
     bytes += data.length
     slow.socket.pause()
     setTimeout(() => slow.socket.resume(), 5)

@@ -52,7 +52,7 @@ test('nitka call asks a request, and nitka pools shows and changes pools', async
   assert.match((await run('call', 'twice', '{')).errors, /the payload is not JSON/)
   assert.match((await run('pools', 'list')).errors, /there are none/)
   assert.equal((await run('pools', 'add', 'p', 'a', 'b')).output, '2 added to p\n')
-  const { hold } = JSON.parse((await run('pools', 'acquire', 'p', '--count', '2', '--json')).output)
+  const { hold } = JSON.parse((await run('pools', 'acquire', 'p', '--count', '2', '--ttl', '600000', '--json')).output)
   assert.match((await run('pools', 'list')).output, /^POOL +TOTAL +FREE +HOLDS +WAITING\np +2 +0 +1 +0\n$/)
   assert.match(
     (await run('pools', 'status', 'p')).output,

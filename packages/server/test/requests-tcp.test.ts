@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Config } from '../src/config.ts'
+import type { ServerTools } from '../src/server.ts'
+import { SimulatedClock } from '../testing/clock.ts'
 import { eventually } from '../testing/eventually.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { start } from '../testing/server.ts'
 import { TcpClient } from '../testing/tcp-client.ts'
 
 const rpc = { protocols: ['nitka.rpc.v1'] }
 
-async function begin(t: TestContext, wishes: Partial<Config> = {}) {
-  const started = await start(t, wishes)
+async function begin(t: TestContext, wishes: Partial<Config> = {}, tools: ServerTools = {}) {
+  const started = await start(t, wishes, tools)
   const open = () => TcpClient.open(t, { port: started.server.socketPort ?? 0, host: '127.0.0.1' })
   return { ...started, open, client: await open() }
 }
@@ -188,25 +191,6 @@ test('a value over the limit is refused, and one that is never finished is not w
   assert.equal((await fits.call('ping', 2)).pong, 1, 'an idle connection stays')
 })
 
-test('who sends without a pause is never between two values, and no value of theirs is late', async (t) => {
-  const { open } = await begin(t, { helloMs: 1_000 })
-  const [busy, slow] = [await open(), await open()]
-  slow.socket.write('{"type":')
-  const value = '{"type":"ping","queryIndex":1}🦀'
-  busy.socket.write(value.slice(0, 9))
-  // For twice as long as a value may take: until a second one that was begun after the first was given up is given up, too.
-  for (const client of [slow, await open()]) {
-    if (client !== slow) client.socket.write('{"type":')
-    while (!client.closed) {
-      const answers = busy.values.length
-      busy.socket.write(value.slice(9) + value.slice(0, 9))
-      await busy.until(() => busy.closed || busy.values.length > answers, 'an answer')
-      assert.equal(busy.closed, false, JSON.stringify(busy.values.at(-1)))
-    }
-    assert.match(client.values[0].resultJob.err, /not ended in time/)
-  }
-})
-
 test('who leaves is not waited for: what waits is dropped, what runs runs to its end', async (t) => {
   const { server, open } = await begin(t)
   const one = gate()
@@ -312,7 +296,8 @@ test('requests are asked over HTTP and WebSocket too, and dropped with whoever a
 })
 
 test('a server that drains refuses what waits and lets what runs end', async (t) => {
-  const { server, client } = await begin(t)
+  const clock = new SimulatedClock()
+  const { server, client } = await begin(t, {}, { world: stillWorld(clock) })
   const one = gate()
   server.requests.handle('one', one.executor)
   client.ask('one', 1)
@@ -320,13 +305,16 @@ test('a server that drains refuses what waits and lets what runs end', async (t)
   await soon(() => assert.equal(server.requests.waiting, 1))
   const stopped = server.stop(3_000)
   assert.match((await client.answer('one', 2)).err, /stopping/)
+  clock.advance(1_000)
+  assert.equal(client.closed, false)
   one.next('the last one')
   assert.equal(await client.answer('one', 1), 'the last one')
   await stopped
 })
 
 test('what still runs near the end of a drain is answered with an error, and its executor is told to stop', async (t) => {
-  const { server, client } = await begin(t)
+  const clock = new SimulatedClock()
+  const { server, client } = await begin(t, {}, { world: stillWorld(clock) })
   let told: unknown
   server.requests.handle('endless', (_payload, { signal }) => {
     signal.addEventListener('abort', () => (told = signal.reason.code))
@@ -335,6 +323,9 @@ test('what still runs near the end of a drain is answered with an error, and its
   client.ask('endless', 1)
   await soon(() => assert.equal(server.requests.running, 1))
   const stopped = server.stop(2_000)
+  clock.advance(1_499)
+  assert.equal(told, undefined)
+  clock.advance(1)
   assert.match((await client.answer('endless', 1)).err, /the server stops.* unknown/)
   assert.equal(told, 'draining')
   await stopped

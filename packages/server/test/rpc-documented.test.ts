@@ -5,6 +5,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type CallName, calls, compileCheck, type NotificationName, notifications } from '@nitka/protocol/schemas'
 import type { Client } from '../testing/client.ts'
+import { SimulatedClock } from '../testing/clock.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { start } from '../testing/server.ts'
 
 const rpc = { protocols: ['nitka.rpc.v1'] }
@@ -25,7 +27,8 @@ const notes = Object.fromEntries(
 ) as unknown as Record<NotificationName, (value: unknown) => unknown>
 
 test('every call answers, and every notification says, what its schema promises', async (t) => {
-  const { connect, server } = await start(t, { requestMs: 500 })
+  const clock = new SimulatedClock()
+  const { connect, server } = await start(t, { requestMs: 500 }, { world: stillWorld(clock) })
   const ann = await connect('/ws?user=ann&device=phone', rpc)
   const bert = await connect('/ws?user=bert', rpc)
   const called = new Set<string>()
@@ -70,7 +73,7 @@ test('every call answers, and every notification says, what its schema promises'
   await call(ann, 'rooms.presence', { room: 'tea' })
   await call(ann, 'session.trace', { id: entry.id, room: 'tea' })
   await tasks(call, ann, bert)
-  await requests(call, ann, bert)
+  await requests(call, ann, bert, clock)
   await pools(call, ann)
   await call(bert, 'rooms.leave', { room: 'tea' })
   await call(ann, 'rooms.remove', { room: 'tea', user: 'carl' })
@@ -87,14 +90,17 @@ test('every call answers, and every notification says, what its schema promises'
   assert.deepEqual(unheard, ['session.missing'], 'that one needs a damaged store')
 })
 
-async function requests(call: Call, ann: Client, bert: Client): Promise<void> {
+async function requests(call: Call, ann: Client, bert: Client, clock: SimulatedClock): Promise<void> {
   await call(bert, 'requests.execute', { type: 'double', concurrency: 2 })
   const asked = call(ann, 'requests.call', { type: 'double', payload: 21 })
   const id = await heard(bert, 'requests.execute')
   await call(bert, 'requests.result', { id, result: 42 })
   assert.equal((await asked).result, 42)
   await call(ann, 'requests.queue')
-  await assert.rejects(ann.call('requests.call', { type: 'double', payload: 'late' }), { code: 'timeout' })
+  const late = assert.rejects(ann.call('requests.call', { type: 'double', payload: 'late' }), { code: 'timeout' })
+  await bert.until(() => bert.arrived.some((text) => String(text).includes('"late"')), 'the request')
+  clock.advance(500)
+  await late
   await bert.until(() => bert.arrived.some((text) => String(text).includes('requests.cancel')), 'the cancel')
   await call(bert, 'requests.stop', { type: 'double' })
 }
@@ -107,8 +113,8 @@ async function heard(client: Client, method: string): Promise<number> {
 
 async function pools(call: Call, ann: Client): Promise<void> {
   await call(ann, 'pools.add', { pool: 'p', resources: ['a', { id: 'b', data: { seat: 2 } }] })
-  const { hold, token } = await call(ann, 'pools.acquire', { pool: 'p', count: 2, ttl: 5_000, wait: 10 })
-  await call(ann, 'pools.renew', { hold, ttl: 9_000, token })
+  const { hold, token } = await call(ann, 'pools.acquire', { pool: 'p', count: 2, ttl: 60_000, wait: 10 })
+  await call(ann, 'pools.renew', { hold, ttl: 90_000, token })
   await call(ann, 'pools.attach', { hold })
   await call(ann, 'pools.check', { pool: 'p', resource: 'a', token })
   await call(ann, 'pools.status', { pool: 'p' })
@@ -137,7 +143,7 @@ async function tasks(call: Call, ann: Client, bert: Client): Promise<void> {
     return leased.length >= 2
   }, 'two leases')
   const [one, two] = added.map(({ id }: { id: string }) => leased.find((lease) => lease.id === id))
-  await call(bert, 'tasks.extend', { id: one.id, token: one.token, lease: 5_000 })
+  await call(bert, 'tasks.extend', { id: one.id, token: one.token, lease: 90_000 })
   await call(bert, 'tasks.progress', { id: one.id, token: one.token, progress: { percent: 5 } })
   await call(ann, 'tasks.get', { id: one.id })
   await call(ann, 'tasks.list', { queue: 'mail', state: 'leased' })

@@ -5,7 +5,9 @@ import { createHmac } from 'node:crypto'
 import { createServer as createHttp } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { SimulatedClock } from '../testing/clock.ts'
 import { eventually } from '../testing/eventually.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { start, temporaryFolder } from '../testing/server.ts'
 
 interface Application {
@@ -39,13 +41,19 @@ async function application(t: TestContext): Promise<Application> {
 test('messages that nobody took are told, signed and until accepted; delivered ones are not', async (t) => {
   const app = await application(t)
   app.refusals = 1
-  const { server, connect } = await start(t, { webhookUrl: app.url, webhookAfterMs: 0, webhookSecret: 'secret' })
+  const clock = new SimulatedClock()
+  const wishes = { webhookUrl: app.url, webhookAfterMs: 0, webhookSecret: 'secret' }
+  const { server, connect } = await start(t, wishes, { world: stillWorld(clock) })
   const bert = await connect('/ws?user=bert')
   await server.direct.sendUser({ fromUser: 'anna', toUser: 'bert', message: 'seen' })
   await bert.json()
   const carl = await server.direct.sendUser({ fromUser: 'anna', toUser: 'carl', message: 'unseen' })
   await server.direct.sendSystem({ toUser: 'carl', message: 'unseen too' })
-  await eventually(() => app.told.length > 0, 'the post')
+  const told = (): boolean => {
+    clock.advance(1_000)
+    return app.told.length > 0
+  }
+  await eventually(told, 'the post')
   assert.deepEqual(
     app.told.map(({ user }) => user),
     ['carl'],

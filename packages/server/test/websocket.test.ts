@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SimulatedClock } from '../testing/clock.ts'
 import { eventually } from '../testing/eventually.ts'
+import { stillWorld } from '../testing/far-clock.ts'
 import { clientFrame, opcodes } from '../testing/frames.ts'
 import { goodbyeOf, RawClient } from '../testing/raw.ts'
 import { start } from '../testing/server.ts'
@@ -19,7 +21,8 @@ function numbersOf(client: RawClient): number[] {
 
 for (const reads of ['at once', 'now and then']) {
   test(`pings, pongs, messages and the goodbye never cut into each other, for who reads ${reads}`, async (t) => {
-    const { connect, server } = await start(t)
+    const clock = new SimulatedClock()
+    const { connect, server } = await start(t, {}, { world: stillWorld(clock) })
     const client = await RawClient.open(t, server.url, '/relay')
     const [sender, listener] = await Promise.all([connect('/relay'), connect('/relay')])
     let pings = 0
@@ -36,9 +39,13 @@ for (const reads of ['at once', 'now and then']) {
       if (number === 1_400) {
         client.resume()
         // The traffic goes on until the goodbye has come.
-        stopped = server.stop(300)
+        stopped = server.stop(3_000)
       }
+      // It goes first: the others keep their places until it has gone.
+      if (number === 1_500) clock.advance(500)
     }
+    sender.terminate()
+    listener.terminate()
     await stopped
     const { frames } = client
     assert.equal(client.left, 0, 'no frame is cut off')

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
+import type { Authorize } from '../src/sessions/auth.ts'
 import { eventually } from '../testing/eventually.ts'
+import { freePort } from '../testing/postgres.ts'
 import { ask, start, temporaryFolder } from '../testing/server.ts'
 
 const main = new URL('../src/main.ts', import.meta.url).pathname
@@ -30,7 +32,7 @@ async function counts(url: string): Promise<Record<string, number>> {
 }
 
 test('workers get all tasks done, those that fail included, and nothing is refused or run twice', async (t) => {
-  const { server } = await start(t)
+  const { server } = await start(t, { leaseMs: 60_000 })
   const ids = await addPeriods(
     server.url,
     Array.from({ length: 60 }, (_, i) => (i % 20 === 0 ? 850 : i * 3)),
@@ -45,14 +47,16 @@ test('workers get all tasks done, those that fail included, and nothing is refus
 
 test('a worker whose server restarts while it works comes back, and what it did is done once', async (t) => {
   const data = await temporaryFolder(t)
-  const { server } = await start(t, { data })
-  const port = Number(new URL(server.url).port)
+  // A report that this server gets is never answered, so that it cannot come before the restart.
+  const authorize: Authorize = (_user, action) => action !== 'tasks.report' || new Promise(() => undefined)
+  const port = await freePort()
+  const { server } = await start(t, { data, port, leaseMs: 60_000 }, { authorize })
   const [id] = await addPeriods(server.url, [700])
   const output = startWorker(t, server.url)
   await eventually(() => output().includes(`task ${id} attempt 1 started`), 'the task to start')
   await server.stop(0)
   await eventually(() => output().includes('not reported'), 'the report to find nobody')
-  const again = await start(t, { data, port })
+  const again = await start(t, { data, port, leaseMs: 60_000 })
   await eventually(async () => (await counts(again.server.url)).done === 1, 'the report to arrive')
   const [next] = await addPeriods(again.server.url, [5])
   await eventually(() => output().includes(`task ${next} attempt 1 ended`), 'the next task')

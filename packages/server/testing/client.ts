@@ -10,7 +10,7 @@ export interface ClientOptions {
 }
 
 /** How long a test waits for what must come before it fails. Never decides a test that passes. */
-const patienceMs = 30_000
+const patienceMs = 60_000
 
 export interface Closed {
   readonly code: number

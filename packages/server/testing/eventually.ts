@@ -7,7 +7,7 @@ export const startPatience = 60_000
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  patience = 30_000,
+  patience = startPatience,
 ): Promise<void> {
   const deadline = performance.now() + patience
   while (!(await condition())) {

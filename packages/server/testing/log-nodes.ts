@@ -31,7 +31,7 @@ export class Ear implements Recipient {
   readonly heard: number[] = []
   hasRoom = true
   readonly flowing = true
-  readonly taken = 0
+  readonly taken: number = 0
   readonly #listeners = new Set<() => void>()
 
   deliver(bytes: Uint8Array, onTaken?: () => void): void {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import type { TestCluster } from './cluster.ts'
+import { freePort } from './postgres.ts'
 import { type ServerProcess, startProcess } from './process.ts'
 import { temporaryFolder } from './server.ts'
 
@@ -41,7 +42,9 @@ export class NodeProcess {
   /** Starts a server on free ports, with a folder of its own. Killed with the test. */
   static async start(t: TestContext, flags: readonly string[] = []): Promise<NodeProcess> {
     const data = await temporaryFolder(t)
-    return new NodeProcess(t, data, flags, await startProcess(t, data, ['--socket-port', '0', ...flags]))
+    // Nobody takes them while it is away.
+    const own = ['--port', String(await freePort()), '--socket-port', String(await freePort())]
+    return new NodeProcess(t, data, flags, await startProcess(t, data, [...own, ...flags]))
   }
 
   /** As `start`, as a node of a cluster. */

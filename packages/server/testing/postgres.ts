@@ -1,6 +1,7 @@
 // A Postgres of a test's own: on a free port, in a folder of its own, to be killed, stopped and started again.
 
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { chownSync, existsSync, globSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -29,12 +30,19 @@ export interface Ends {
   after(end: () => Promise<void>): void
 }
 
+/** A port that is free, and below those that the kernel gives to whoever asks for any: none of those has it a moment later. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(20_000, 30_000)
+    const server = createServer()
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!free) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
 
 export class TestPostgres {
@@ -107,7 +115,7 @@ export class TestPostgres {
 
   /** Runs a statement as whoever may do everything. */
   async administer(text: string): Promise<readonly object[]> {
-    const sql = this.#admin()
+    const sql = this.#admin(30)
     try {
       return Array.from(await sql.unsafe(text))
     } finally {
@@ -118,7 +126,7 @@ export class TestPostgres {
   /** The address of a new, empty database. */
   async database(): Promise<string> {
     const name = `test${++this.#databases}`
-    const sql = this.#admin()
+    const sql = this.#admin(30)
     try {
       await sql.unsafe(`create database ${name} template template0`)
     } finally {
@@ -193,7 +201,7 @@ export class TestPostgres {
   }
 
   async #answers(): Promise<boolean> {
-    const sql = this.#admin()
+    const sql = this.#admin(2)
     try {
       await sql`select 1`
       return true
@@ -204,10 +212,10 @@ export class TestPostgres {
     }
   }
 
-  #admin(): postgres.Sql {
+  #admin(connectSeconds: number): postgres.Sql {
     return postgres(`postgres://nitka@127.0.0.1:${this.port}/postgres`, {
       max: 1,
-      connect_timeout: 2,
+      connect_timeout: connectSeconds,
       onnotice: () => undefined,
       backoff: () => 3_600,
     })

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import { clientFrame, type Frame, FrameReader, opcodes } from './frames.ts'
 
 /** How long a test waits for what must come before it fails. Never decides a test that passes. */
-const patienceMs = 30_000
+const patienceMs = 60_000
 
 /** A connection to `url` on which nothing was sent; closed with the test. */
 export class RawSocket {

@@ -17,7 +17,7 @@ export async function judgeTasks(t: TestContext, crew: TaskCrew, fresh: { readon
     const [queue] = (await ask(fresh.url, 'GET', '/queues')).body.queues
     return queue !== undefined && queue.ready + queue.delayed + queue.leased === 0
   }
-  await eventually(left, 'every task to be done or dead', 60_000)
+  await eventually(left, 'every task to be done or dead', 150_000)
   await crew.end()
   await assertStored(fresh.url, crew)
   assert.deepEqual(crew.violations, [])

@@ -10,7 +10,7 @@ import { ask } from './server.ts'
 import { type Target, Writer } from './writer.ts'
 
 /** Everything must go on so long after a fault, on a machine that does other things too. */
-const livenessMs = 45_000
+const livenessMs = 90_000
 
 interface Stored {
   readonly offset: number

@@ -268,6 +268,7 @@ export class Place {
 
   turnEnded(): void {
     this.#timer?.cancel()
+    this.#timer = undefined
   }
 
   /** The newest offset that this connection was sent, or its device before. */
@@ -282,7 +283,7 @@ export class Place {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#timer?.cancel()
+    this.turnEnded()
     this.#subscription?.close()
     this.#inbox.leave(this)
   }
@@ -290,10 +291,13 @@ export class Place {
   /** The turn is over when the socket takes nothing for a while, or at `end`. */
   #watchTurn(end: number): void {
     const { taken } = this.recipient
-    this.#timer = this.#clock.after(turnMs, () => {
+    const look = (): void => {
+      if (this.#timer === undefined) return
       if (this.recipient.taken === taken || this.#clock.monotonic() >= end) this.#inbox.turnOver(this)
       else this.#watchTurn(end)
-    })
+    }
+    // At the end of a turn of the event loop: after this process stood still, what was taken meanwhile has been seen by then.
+    this.#timer = this.#clock.after(turnMs, () => this.#clock.soon(look))
   }
 
   readonly fail = (error: unknown): void => {

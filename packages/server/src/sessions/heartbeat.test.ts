@@ -180,6 +180,18 @@ test('who does not say who they are in 10 s is closed; who did, or need not, sta
   assert.deepEqual([late.wire.closedFor, nobody.wire.closedFor], [undefined, undefined])
 })
 
+test('who had no time to say who they are, because this process stood still, has it then', () => {
+  const { clock, registry, join, seconds } = open()
+  const [late, silent] = [join({ user: undefined }), join({ user: undefined })]
+  seconds(2)
+  clock.stall(60_000)
+  seconds(2)
+  assert.deepEqual([late.wire.closedFor, silent.wire.closedFor], [undefined, undefined])
+  registry.identified(late.session, { user: 'late' })
+  seconds(9)
+  assert.deepEqual([late.wire.closedFor, silent.wire.closedFor], [undefined, 'policy'])
+})
+
 test('above the budget of all outboxes the largest are ended, and no more than needed', () => {
   const { clock, heartbeat, join, seconds } = open({ outboxTotalBytes: 1_000, pingMs: 0, stallMs: 0 })
   const sizes = [100, 600, 300, 500, 200]

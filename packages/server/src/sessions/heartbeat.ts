@@ -27,6 +27,8 @@ interface Signs {
   tookAt: number
   /** The socket was full: what it takes after that, the peer took. */
   full: boolean
+  /** Time in which nobody could be heard, until it was seen first. */
+  readonly missedMs: number
 }
 
 const sweepMs = 1_000
@@ -44,8 +46,9 @@ export class Heartbeat {
   readonly #states = new WeakMap<Session, Signs>()
   readonly #timer: Timer
   #sweptAt: number
-  /** Time in which somebody could be heard. */
+  /** Time in which somebody could be heard, and in which nobody could. */
   #now = 0
+  #missedMs = 0
 
   constructor(clock: Clock, registry: Registry, limits: HeartbeatLimits) {
     this.#clock = clock
@@ -58,7 +61,9 @@ export class Heartbeat {
   sweep(): void {
     const sweptAt = this.#clock.monotonic()
     // While this process stood still it heard nobody: that is not their silence.
-    this.#now += Math.min(sweptAt - this.#sweptAt, 2 * sweepMs)
+    const heardMs = Math.min(sweptAt - this.#sweptAt, 2 * sweepMs)
+    this.#now += heardMs
+    this.#missedMs += sweptAt - this.#sweptAt - heardMs
     this.#sweptAt = sweptAt
     const now = this.#now
     let total = 0
@@ -80,7 +85,8 @@ export class Heartbeat {
     const full = pendingBytes > 0
     const state = this.#states.get(session)
     if (state === undefined) {
-      this.#states.set(session, { received, heardAt: now, pingedAt: undefined, taken, tookAt: now, full })
+      const seen = { heardAt: now, pingedAt: undefined, tookAt: now, missedMs: this.#missedMs }
+      this.#states.set(session, { received, taken, full, ...seen })
       return
     }
     // Who still reads what was sent before the ping has not come to the ping yet.
@@ -96,7 +102,8 @@ export class Heartbeat {
     }
     state.full = full
     const { pingMs, pongMs, stallMs, helloMs } = this.#limits
-    if (!session.known && helloMs !== 0 && this.#clock.monotonic() - session.openedAt >= helloMs) {
+    const openMs = this.#clock.monotonic() - session.openedAt - (this.#missedMs - state.missedMs)
+    if (!session.known && helloMs !== 0 && openMs >= helloMs) {
       session.close('policy', 'no user was named in time')
     } else if (stallMs !== 0 && now - state.tookAt >= stallMs) {
       this.stalled++

@@ -48,7 +48,7 @@ async function open(t: import('node:test').TestContext, options: Partial<TasksOp
   }
   const settled = async (done: () => boolean) => {
     // The store is a real one and takes its own time.
-    const deadline = performance.now() + 10_000
+    const deadline = performance.now() + 30_000
     while (!done() && performance.now() < deadline) {
       await pass()
       await new Promise((resolve) => setTimeout(resolve, 1))

@@ -36,12 +36,15 @@ export interface TcpDoorOptions {
   readonly onError: (error: unknown, where: string) => void
 }
 
+const sweepMs = 1_000
+
 export class TcpDoor {
   readonly #options: TcpDoorOptions
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #unfinished = new Set<Unfinished>()
   readonly #timer: Timer
+  #sweptAt: number
 
   /** @throws NitkaError `invalid` the certificate cannot be read */
   constructor(options: TcpDoorOptions) {
@@ -57,7 +60,8 @@ export class TcpDoor {
     this.#server.on('drop', () => options.admission.registry.refused++)
     // A handshake that takes too long, or is none, is only told of.
     this.#server.on('tlsClientError', (_error, socket: Socket) => socket.destroy())
-    this.#timer = options.clock.every(1_000, () => this.#sweep())
+    this.#sweptAt = options.clock.monotonic()
+    this.#timer = options.clock.every(sweepMs, () => this.#sweep())
   }
 
   /** Takes connections from now on, on a port, or on a Unix socket when `host` is a path. */
@@ -202,7 +206,13 @@ export class TcpDoor {
     const { clock, unfinishedMs } = this.#options
     if (unfinishedMs === 0) return
     const now = clock.monotonic()
-    for (const { since, late } of [...this.#unfinished]) if (now - since >= unfinishedMs) late()
+    // While this process stood still it read nobody: that is not their slowness.
+    const missedMs = Math.max(0, now - this.#sweptAt - 2 * sweepMs)
+    this.#sweptAt = now
+    for (const one of [...this.#unfinished]) {
+      one.since += missedMs
+      if (now - one.since >= unfinishedMs) one.late()
+    }
   }
 }
 

@@ -31,7 +31,7 @@ async function cluster(t: TestContext, postgres = server) {
   /** Nodes that do not reach the database. */
   const cut = new Set<ClusterOwnership>()
   const open = async (leaseMs = 1_200): Promise<ClusterOwnership> => {
-    const database = new Database({ url, clock, connectionsMax: 1, statementMs: 500 })
+    const database = new Database({ url, clock, connectionsMax: 1, statementMs: 5_000 })
     const node = `node${++nodes}`.padEnd(20, '0')
     const bus = hub.node()
     const run: Database['run'] = (...query) =>
@@ -80,7 +80,7 @@ function check(spans: readonly Span[]): void {
 
 test('a unit is one node’s; who stands by gets it when it is given up, with a larger fence', { skip }, async (t) => {
   const { open } = await cluster(t)
-  const [one, two] = [await open(), await open()]
+  const [one, two] = [await open(60_000), await open(60_000)]
   const spans: Span[] = []
   const first = claims(one, 'a', spans)
   await eventually(() => first.fence() !== undefined, 'one has it')

@@ -17,14 +17,16 @@ interface Owed {
 export function cutOffUnread(http: FastifyInstance, clock: Clock, stallMs: number): void {
   if (stallMs === 0) return
   const owing = new Map<Socket, Owed>()
-  const timer = clock.every(stallMs, () => {
+  const look = (): void => {
     for (const [socket, owed] of owing) {
       const taken = takenBy(socket)
       // Behind an answer that is not there yet nothing waits to be taken.
       if (taken === owed.taken && socket.writableLength > 0) socket.destroy()
       owed.taken = taken
     }
-  })
+  }
+  // At the end of a turn: after this process stood still, what was taken meanwhile has been seen by then.
+  const timer = clock.every(stallMs, () => clock.soon(look))
   http.addHook('onClose', async () => timer.cancel())
   http.addHook('onSend', ({ raw: { socket } }, { raw: response }, _payload, done) => {
     // Whoever asked may have gone before there was an answer.
