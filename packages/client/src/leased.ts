@@ -74,7 +74,7 @@ export class Leased {
     const { id, token, lease } = this.task
     const askedAt = this.#line.world.now()
     try {
-      await this.#line.call('tasks.extend', { id, token }, 'bound', { timeoutMs: lease * (stopAt - renewAt) })
+      await this.#line.call('tasks.extend', { id, token, lease }, 'bound', { timeoutMs: lease * (stopAt - renewAt) })
       if (this.#over) return
       // The server counts from when it heard of it, which was later.
       this.#leaseFrom = askedAt
