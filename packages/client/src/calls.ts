@@ -44,9 +44,9 @@ interface Call {
   sent: boolean
 }
 
-/** A text of more bytes would not pass the server as one message: it closes the connection, for good. */
-const bytesMax = 1_000_000
-/** A character is at most this many. */
+/** What servers take that do not say. */
+const usualBytesMax = 1_000_000
+/** A character is at most this many bytes. */
 const characterBytesMax = 3
 /** A fault of the server may pass; one that does not must not hold up what waits behind it. */
 const faultsMax = 3
@@ -64,6 +64,8 @@ export class Calls {
   #ended: NitkaError | undefined
   /** Why there is no connection. */
   #why: NitkaError | undefined
+  /** A larger text ends the connection. Not known before the first one. */
+  #bytesMax = Number.POSITIVE_INFINITY
   #pauses = 0
   #resume: (() => void) | undefined
   #idle: (() => void)[] = []
@@ -108,7 +110,7 @@ export class Calls {
   notify(method: string, params: object): boolean {
     if (!this.#open) return false
     const text = textOf({ jsonrpc: '2.0', method, params })
-    const large = tooLarge(text)
+    const large = this.#tooLarge(text)
     if (large !== undefined) throw large
     this.#send?.(text)
     return true
@@ -119,9 +121,10 @@ export class Calls {
     this.#send = send
   }
 
-  /** Everything may be sent. */
-  open(): void {
+  /** Everything may be sent that has at most so many bytes. */
+  open(bytesMax = usualBytesMax): void {
     this.#open = true
+    this.#bytesMax = bytesMax
     this.#why = undefined
     this.#pump()
   }
@@ -187,7 +190,7 @@ export class Calls {
     } catch (error) {
       return reject(error as NitkaError)
     }
-    const full = tooLarge(text) ?? this.#full(text, kind)
+    const full = this.#tooLarge(text) ?? this.#full(text, kind)
     if (full !== undefined) return reject(full)
     const abort = (): void => this.#giveUp(id, aborted(signal as AbortSignal))
     const late = (): void => this.#giveUp(id, timedOut(call, this.#why))
@@ -217,8 +220,11 @@ export class Calls {
     for (const [id, call] of this.#waiting) {
       if (this.#sent.size >= this.#limits.window) return
       this.#waiting.delete(id)
-      this.#transmit(call)
+      const large = this.#tooLarge(call.text)
+      if (large === undefined) this.#transmit(call)
+      else this.#refuse(call, large)
     }
+    this.#settle()
   }
 
   #transmit(call: Call): void {
@@ -264,6 +270,13 @@ export class Calls {
     call.reject(error)
   }
 
+  #tooLarge(text: string): NitkaError | undefined {
+    if (text.length * characterBytesMax <= this.#bytesMax) return undefined
+    const bytes = new TextEncoder().encode(text).length
+    if (bytes <= this.#bytesMax) return undefined
+    return new NitkaError('too-large', `the call is ${bytes} bytes, the server takes ${this.#bytesMax}`)
+  }
+
   #forget(call: Call): void {
     this.#characters -= call.text.length
     call.forget()
@@ -284,13 +297,6 @@ function textOf(message: object): string {
   } catch (cause) {
     throw new NitkaError('invalid', `this is not JSON: ${reasonOf(cause)}`, { cause })
   }
-}
-
-function tooLarge(text: string): NitkaError | undefined {
-  if (text.length * characterBytesMax <= bytesMax) return undefined
-  const bytes = new TextEncoder().encode(text).length
-  if (bytes <= bytesMax) return undefined
-  return new NitkaError('too-large', `the call is ${bytes} bytes, at most ${bytesMax} are sent`)
 }
 
 function timedOut({ method, sent }: Call, cause: NitkaError | undefined): NitkaError {

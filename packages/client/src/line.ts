@@ -209,7 +209,7 @@ export class Line {
     this.#tokens.good(hello.expiresInMs, (token) => this.#renew(token))
     this.#enter({ state: 'live' })
     for (const resume of this.#onLive) if (this.#state === 'live') resume()
-    if (this.#state === 'live') this.calls.open()
+    if (this.#state === 'live') this.calls.open(hello.callBytesMax)
   }
 
   #notGreeted(thrown: unknown): void {

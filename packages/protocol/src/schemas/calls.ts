@@ -51,6 +51,9 @@ export const calls = {
       }),
       pingMs: Type.Integer(),
       payloadBytesMax: Type.Integer(),
+      callBytesMax: Type.Integer({
+        description: 'Of a whole call. A larger one ends the connection: nobody can say which call it was.',
+      }),
       expires: Type.Optional(
         Type.String({ description: 'When the token ends, and the connection with it, unless a newer one is given.' }),
       ),
