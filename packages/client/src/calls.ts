@@ -36,12 +36,14 @@ interface Call {
   readonly method: string
   readonly kind: Kind
   readonly text: string
-  readonly resolve: (result: never) => void
+  readonly resolve: (result: never, sentAt: number) => void
   readonly reject: (error: NitkaError) => void
   readonly forget: () => void
   faults: number
-  /** On some connection, be it one that is gone: it may have been done. */
-  sent: boolean
+  /** When it was sent last, be it on a connection that is gone: it may have been done. */
+  sentAt: number | undefined
+  /** When the wait for it is over. */
+  readonly until: number
 }
 
 /** What servers take that do not say. */
@@ -84,19 +86,20 @@ export class Calls {
 
   /**
    * Rejects with a NitkaError only.
-   * @param answered given the result at once, before anything that came after it: what waits for the promise runs later
+   * @param answered given the result at once, before anything that came after it: what waits for the promise runs later. And
+   * when the call that it answers was sent
    */
   call<Result>(
     method: string,
     params: object,
     kind: Kind,
     options: CallOptions,
-    answered?: (result: Result) => void,
+    answered?: (result: Result, sentAt: number) => void,
   ): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
-      const settle = (result: Result): void => {
+      const settle = (result: Result, sentAt: number): void => {
         try {
-          answered?.(result)
+          answered?.(result, sentAt)
           resolve(result)
         } catch (error) {
           reject(error)
@@ -159,7 +162,7 @@ export class Calls {
     if (error === undefined) {
       this.#pauses = 0
       this.#forget(call)
-      call.resolve(result as never)
+      call.resolve(result as never, call.sentAt as number)
     } else this.#refused(call, NitkaError.from(error))
     this.#pump()
     this.#settle()
@@ -177,7 +180,7 @@ export class Calls {
     params: object,
     kind: Kind,
     { signal, timeoutMs }: CallOptions,
-    resolve: (result: never) => void,
+    resolve: (result: never, sentAt: number) => void,
     reject: (error: NitkaError) => void,
   ): void {
     if (this.#ended !== undefined) return reject(this.#ended)
@@ -200,7 +203,8 @@ export class Calls {
       stop?.()
       signal?.removeEventListener('abort', abort)
     }
-    const call: Call = { id, method, kind, text, resolve, reject, forget, faults: 0, sent: false }
+    const until = this.#world.now() + (timeoutMs ?? Number.POSITIVE_INFINITY)
+    const call: Call = { id, method, kind, text, resolve, reject, forget, until, faults: 0, sentAt: undefined }
     this.#characters += text.length
     if (kind === 'bound') return this.#transmit(call)
     this.#waiting.set(id, call)
@@ -220,16 +224,16 @@ export class Calls {
     for (const [id, call] of this.#waiting) {
       if (this.#sent.size >= this.#limits.window) return
       this.#waiting.delete(id)
-      const large = this.#tooLarge(call.text)
-      if (large === undefined) this.#transmit(call)
-      else this.#refuse(call, large)
+      const refused = this.#tooLarge(call.text) ?? this.#late(call)
+      if (refused === undefined) this.#transmit(call)
+      else this.#refuse(call, refused)
     }
     this.#settle()
   }
 
   #transmit(call: Call): void {
     this.#sent.set(call.id, call)
-    call.sent = true
+    call.sentAt = this.#world.now()
     this.#send?.(call.text)
   }
 
@@ -270,6 +274,11 @@ export class Calls {
     call.reject(error)
   }
 
+  /** Timers sleep with the computer: what is repeated too late is not known for a repeat any more. */
+  #late(call: Call): NitkaError | undefined {
+    return this.#world.now() < call.until ? undefined : timedOut(call, undefined)
+  }
+
   #tooLarge(text: string): NitkaError | undefined {
     if (text.length * characterBytesMax <= this.#bytesMax) return undefined
     const bytes = new TextEncoder().encode(text).length
@@ -299,8 +308,9 @@ function textOf(message: object): string {
   }
 }
 
-function timedOut({ method, sent }: Call, cause: NitkaError | undefined): NitkaError {
-  if (sent) return new NitkaError('timeout', `${method} was not answered in time; whether it was done is unknown`)
+function timedOut({ method, sentAt }: Call, cause: NitkaError | undefined): NitkaError {
+  if (sentAt !== undefined)
+    return new NitkaError('timeout', `${method} was not answered in time; whether it was done is unknown`)
   const why = cause === undefined ? '' : `: ${cause.message}`
   return new NitkaError('timeout', `${method} was not sent in time, and is not done${why}`, { cause, retry: true })
 }

@@ -93,7 +93,7 @@ export class Line {
     params: object,
     kind: Kind,
     options: CallOptions = {},
-    answered?: (result: Result) => void,
+    answered?: (result: Result, sentAt: number) => void,
   ): Promise<Result> {
     // A wire that has not greeted yet is none for what belongs to a connection: the server would refuse it.
     if (kind === 'bound' && this.#state === 'connecting') return Promise.reject(lost(method))

@@ -180,3 +180,17 @@ test('tasks are added under a key, so that a repeat adds nothing', async (t) => 
   next.answer('tasks.add', { tasks: [{ id: 'x', queue: 'q', repeated: true }] })
   assert.deepEqual(await added, { id: 'x', queue: 'q', repeated: true })
 })
+
+test('who slept through a lease stops on the next connection, not when timers that slept too go off', async (t) => {
+  const { nitka, wire, world, reconnect, pass } = await live(t)
+  let signal: AbortSignal | undefined
+  nitka.tasks.work('q', {}, (_task, context) => {
+    signal = context.signal
+    return new Promise(() => undefined)
+  })
+  batch(wire, 'a')
+  world.slept = 3_600_000
+  await reconnect()
+  await pass(0)
+  assert.equal(signal?.aborted, true)
+})

@@ -112,6 +112,7 @@ export class Worker<Payload = object> {
   /** @internal A connection is there. What is at work is a part of the batch: the next one waits for its end. */
   resume(): void {
     this.#asked = false
+    for (const leased of this.#running.values()) leased.watch()
     void this.#ask()
   }
 
