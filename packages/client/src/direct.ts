@@ -64,6 +64,11 @@ export class Direct<App extends Contract = Contract> {
     return this.#line.call('direct.history', query, 'safe', patient(options))
   }
 
+  /** @internal What was handled is told at once. */
+  settle(): void {
+    this.#inbox?.settle()
+  }
+
   /** @internal */
   missing(log: string, ranges: readonly Missing[]): void {
     if (log.startsWith('user:')) this.#inbox?.missing(ranges)

@@ -63,13 +63,15 @@ export class Inbox<Message = unknown> {
     this.#events = new Emitter(line.onError)
     this.#follower = new Follower(line, since, {
       join: (from, answered) => {
-        const params = from === undefined ? { pending: true } : { since: from }
+        const params = from === undefined ? { pending: true } : { since: from, confirms: true }
         return line.call<InboxJoined<Message>>('direct.resume', params, 'bound', {}, ({ messages, ...rest }) =>
           answered({ ...rest, entries: messages }),
         )
       },
-      joined: ({ read, unread, recovered }, again) => {
+      joined: ({ read, unread, recovered, reason }, again) => {
         this.#marker = { read, unread }
+        // Offsets of another past say nothing about what is confirmed of this one.
+        if (reason === 'history-changed') this.#handled = this.#confirmed = 0
         if (again) this.#events.emit('resumed', { recovered })
       },
       gap: (gap) => this.#events.emit('gap', gap),
@@ -154,12 +156,18 @@ export class Inbox<Message = unknown> {
     this.#events.emit('read', marker)
   }
 
+  /** @internal Tells at once what was handled. */
+  settle(): void {
+    this.#cancelConfirm?.()
+    this.#cancelConfirm = undefined
+    this.#tellConfirmed()
+  }
+
   /** @internal It is over. */
   end(error?: NitkaError): void {
     if (this.#over) return
     this.#over = true
-    this.#cancelConfirm?.()
-    this.#tellConfirmed()
+    this.settle()
     this.#onClosed()
     this.#follower.close(error)
     this.#feed.end()
@@ -170,10 +178,7 @@ export class Inbox<Message = unknown> {
     // What was at hand when it ended comes again.
     if (this.#over) return
     this.#handled = Math.max(this.#handled, offset)
-    this.#cancelConfirm ??= this.#line.world.after(confirmMs, () => {
-      this.#cancelConfirm = undefined
-      this.#tellConfirmed()
-    })
+    this.#cancelConfirm ??= this.#line.world.after(confirmMs, () => this.settle())
   }
 
   #tellConfirmed(): void {

@@ -121,13 +121,16 @@ export class Nitka<App extends Contract = Contract> {
     return this.#line.ready()
   }
 
-  /** Resolves when every call was answered. */
+  /** Resolves when every call was answered, and what was handled of the inbox is confirmed. */
   flush(): Promise<void> {
+    this.direct.settle()
     return this.#line.calls.idle()
   }
 
   /** Closes for good, at once: what waits is refused with `closed`. To send everything first, await `flush()`. */
   close(): void {
+    // It goes out with the goodbye.
+    this.direct.settle()
     this.#line.close()
   }
 

@@ -95,6 +95,12 @@ export const calls = {
               'True: from what this device has confirmed by `direct.ack`, as the server remembers it, instead of `since`. Then only what is confirmed counts as delivered.',
           }),
         ),
+        confirms: Type.Optional(
+          Type.Boolean({
+            description:
+              'True: with `since`, too, only what is confirmed counts as delivered. Absent: what the socket took, unless the device has ever confirmed.',
+          }),
+        ),
       },
       strict,
     ),
