@@ -189,3 +189,24 @@ test('an address that the platform refuses to dial closes the client, and nothin
   assert.equal(await codeOf(nitka.rooms.join('tea')), 'invalid')
   assert.equal(world.clock.waiting, 0)
 })
+
+test('waiting for the connection, for answers and for the inbox ends with a signal', async (t) => {
+  const { nitka, live } = start(t)
+  const stop = new AbortController()
+  const { signal } = stop
+  void nitka.rooms.list().catch(() => undefined)
+  const waits = [nitka.ready({ signal }), nitka.flush({ signal }), nitka.direct.open({ signal })].map(codeOf)
+  stop.abort()
+  assert.deepEqual(await Promise.all(waits), ['aborted', 'aborted', 'aborted'])
+  assert.equal(await codeOf(nitka.ready({ signal })), 'aborted')
+  assert.equal(await codeOf(nitka.direct.open({ signal })), 'aborted')
+  const wire = await live()
+  assert.deepEqual(wire.methods, ['session.hello', 'rooms.list'])
+})
+
+test('a notification that cannot be read is told to onError, and the connection lives on', async (t) => {
+  const { nitka, live, errors } = start(t)
+  const wire = await live()
+  wire.say({ jsonrpc: '2.0', method: 'tasks.batch' })
+  assert.deepEqual([errors.length, nitka.state], [1, 'live'])
+})

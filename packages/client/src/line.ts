@@ -235,7 +235,15 @@ export class Line {
     const message = messageOf(text)
     if (message === undefined) return this.#drop(new NitkaError('lost', 'the server sent what is no message'), 'later')
     if (message.method === undefined) this.calls.answer(message.id, message.result, message.error)
-    else this.#notified.get(message.method)?.(message.params as never)
+    else this.#notify(message.method, message.params as never)
+  }
+
+  #notify(method: string, params: never): void {
+    try {
+      this.#notified.get(method)?.(params)
+    } catch (error) {
+      this.onError(error)
+    }
   }
 
   /** Comes back when the server asked for it, unless it closes before. */

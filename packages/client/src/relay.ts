@@ -2,6 +2,7 @@
 
 import type { Contract, Named, NameOf } from './contract.ts'
 import { Emitter } from './emitter.ts'
+import { endable } from './endable.ts'
 import { NitkaError } from './errors.ts'
 import type { Line } from './line.ts'
 
@@ -66,7 +67,12 @@ export class RelayChannel<Message = unknown> {
   }
 
   /** What others publish, for `for await`. A loop that is slower than the channel misses the oldest. */
-  async *messages({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Message, void, undefined> {
+  messages({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Message, void, undefined> {
+    const stop = new AbortController()
+    return endable(this.#messages(signal, stop.signal), () => stop.abort())
+  }
+
+  async *#messages(signal: AbortSignal | undefined, stopped: AbortSignal): AsyncGenerator<Message, void, undefined> {
     const kept: Message[] = []
     let wake: (() => void) | undefined
     const offs = [
@@ -78,10 +84,11 @@ export class RelayChannel<Message = unknown> {
     ]
     const stop = (): void => wake?.()
     signal?.addEventListener('abort', stop)
+    stopped.addEventListener('abort', stop)
     try {
       while (!signal?.aborted) {
         while (kept.length > 0) yield kept.shift() as Message
-        if (this.#over || signal?.aborted) return
+        if (this.#over || signal?.aborted || stopped.aborted) return
         await new Promise<void>((resolve) => {
           wake = resolve
         })
@@ -115,8 +122,9 @@ export class RelayChannel<Message = unknown> {
     } catch (thrown) {
       const error = thrown as NitkaError
       if (error.code === 'lost' || this.#over) return
-      if (error.retry) this.#line.again(() => !this.#over && void this.resume())
-      else this.end(error)
+      if (error.retry) return void this.#line.again(() => !this.#over && void this.resume())
+      this.#events.unheard('left', error)
+      this.end(error)
     }
   }
 

@@ -194,3 +194,16 @@ test('who slept through a lease stops on the next connection, not when timers th
   await pass(0)
   assert.equal(signal?.aborted, true)
 })
+
+test('a queue that is refused while nobody listens for the end of the worker is told to onError', async (t) => {
+  const { nitka, server, errors } = await live(t)
+  server.on('tasks.work', () => {
+    throw new Refusal('forbidden')
+  })
+  nitka.tasks.work('q', {}, () => undefined)
+  await settled()
+  assert.deepEqual(
+    errors.map((error: any) => error.code),
+    ['forbidden'],
+  )
+})

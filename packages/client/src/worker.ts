@@ -152,7 +152,10 @@ export class Worker<Payload = object> {
       const error = thrown as NitkaError
       // The next connection asks again.
       if (error.code === 'lost' || this.#over) return
-      if (!error.retry) return this.end(error)
+      if (!error.retry) {
+        this.#events.unheard('stopped', error)
+        return this.end(error)
+      }
       this.#line.again(() => {
         this.#asked = false
         void this.#ask()

@@ -31,11 +31,12 @@ test('what an application has not confirmed comes again when it starts anew, als
   await server.direct.sendUser({ fromUser: 'anna', toUser: 'bert', message: 2 })
   await taken(2)
   first.nitka.close()
+  await server.direct.sendUser({ fromUser: 'anna', toUser: 'bert', message: 3 })
   const { inbox } = await open()
   const again: unknown[] = []
   for await (const { message, offset } of inbox.messages()) {
     again.push(message)
-    if (offset === 2) break
+    if (offset === 3) break
   }
-  assert.deepEqual(again, [1, 2])
+  assert.deepEqual(again, [1, 2, 3])
 })
