@@ -70,6 +70,7 @@ export class Calls {
   #bytesMax = Number.POSITIVE_INFINITY
   #pauses = 0
   #resume: (() => void) | undefined
+  #drained: (() => void) | undefined
   #idle: (() => void)[] = []
   readonly #world: World
   readonly #limits: CallLimits
@@ -137,10 +138,18 @@ export class Calls {
     this.#why = why
     this.#send = undefined
     this.#open = false
+    this.#drained = undefined
     const underWay = [...this.#sent.values()]
     this.#sent.clear()
     for (const call of underWay) if (call.kind !== 'safe') this.#refuse(call, lost(call.method))
     this.#await(underWay.filter(({ kind }) => kind === 'safe'))
+    this.#settle()
+  }
+
+  /** Nothing more is sent on this connection. Calls `done` when no answer is awaited that another connection cannot bring. */
+  drain(done: () => void): void {
+    this.#open = false
+    this.#drained = done
     this.#settle()
   }
 
@@ -224,7 +233,9 @@ export class Calls {
     for (const [id, call] of this.#waiting) {
       if (this.#sent.size >= this.#limits.window) return
       this.#waiting.delete(id)
-      const refused = this.#tooLarge(call.text) ?? this.#late(call)
+      // Timers sleep with the computer: what is repeated too late is not known for a repeat any more.
+      const late = this.#world.now() < call.until ? undefined : timedOut(call, undefined)
+      const refused = this.#tooLarge(call.text) ?? late
       if (refused === undefined) this.#transmit(call)
       else this.#refuse(call, refused)
     }
@@ -274,11 +285,6 @@ export class Calls {
     call.reject(error)
   }
 
-  /** Timers sleep with the computer: what is repeated too late is not known for a repeat any more. */
-  #late(call: Call): NitkaError | undefined {
-    return this.#world.now() < call.until ? undefined : timedOut(call, undefined)
-  }
-
   #tooLarge(text: string): NitkaError | undefined {
     if (text.length * characterBytesMax <= this.#bytesMax) return undefined
     const bytes = new TextEncoder().encode(text).length
@@ -292,6 +298,7 @@ export class Calls {
   }
 
   #settle(): void {
+    if (this.#drained !== undefined && ![...this.#sent.values()].some(({ kind }) => kind === 'once')) this.#drained()
     if (this.size > 0) return
     const waiting = this.#idle
     this.#idle = []

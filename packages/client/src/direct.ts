@@ -4,7 +4,7 @@ import type { Missing } from '@nitka/protocol'
 import type { DirectMessage, Page, PageQuery, Sent, UserId } from './answers.ts'
 import type { CallOptions } from './calls.ts'
 import type { Contract, DirectOf } from './contract.ts'
-import { aborted, type NitkaError, unlessAborted } from './errors.ts'
+import { type NitkaError, unlessAborted } from './errors.ts'
 import { Inbox, type InboxOptions } from './inbox.ts'
 import type { Line } from './line.ts'
 import { patient, type SendOptions, sendOptions } from './sending.ts'
@@ -47,7 +47,6 @@ export class Direct<App extends Contract = Contract> {
    */
   async open(options: InboxOptions = {}): Promise<Inbox<DirectOf<App>>> {
     const { signal } = options
-    if (signal?.aborted) throw aborted(signal)
     if (this.#line.state === 'closed') await this.#line.ready()
     let inbox = this.#inbox
     if (inbox === undefined) {

@@ -51,13 +51,13 @@ export function aborted(signal: AbortSignal): NitkaError {
 export function unlessAborted<Value>(
   promise: Promise<Value>,
   signal: AbortSignal | undefined,
-  calledOff: () => void = () => undefined,
+  calledOff?: () => void,
 ): Promise<Value> {
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(aborted(signal))
-      calledOff()
+      calledOff?.()
     }
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort, { once: true })

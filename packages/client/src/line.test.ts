@@ -150,6 +150,27 @@ test('a server that is about to stop is left when it asked for it', async (t) =>
   assert.equal(server.wires.length, 2)
 })
 
+test('what must not be repeated is answered before a server that stops is left, and nothing more is sent there', async (t) => {
+  const { nitka, live, pass } = start(t)
+  const wire = await live()
+  const asked = nitka.requests.call('sum')
+  wire.notify('session.drain', { after: 0 })
+  await pass(0)
+  const later = watched(nitka.requests.call('late'))
+  const sent = watched(nitka.rooms.send('tea', 'late'))
+  await pass(1_000)
+  assert.deepEqual([nitka.state, wire.methods.slice(1)], ['live', ['requests.call']])
+  wire.answer('requests.call', { result: 3 })
+  assert.equal(await asked, 3)
+  assert.equal(nitka.state, 'waiting')
+  await pass(250)
+  const next = await live()
+  next.answer('requests.call', { result: 4 })
+  next.answer('rooms.send', {})
+  await settled()
+  assert.deepEqual([later.value, sent.done], [4, true])
+})
+
 test('a server that stops before the time it named is come back from once', async (t) => {
   const { server, live, pass } = start(t)
   const wire = await live()

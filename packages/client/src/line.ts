@@ -166,11 +166,15 @@ export class Line {
       },
       ended: (code, reason) => {
         if (!current()) return
-        const { retry, doc } = closingOf(code)
+        const retry = retryAfter(code)
         const expired = code === closeCodes.expired.code
         if (expired) this.#tokens.forget()
         const refused = retry === 'never' || (expired && !this.#tokens.renewable)
-        const error = new NitkaError(refused ? 'closed' : 'lost', reason || doc, { retry: !refused })
+        const error = new NitkaError(
+          refused ? 'closed' : 'lost',
+          reason || `the connection was lost${code === undefined ? '' : ` (${code})`}`,
+          { retry: !refused },
+        )
         this.#drop(error, refused ? 'never' : retry)
       },
     }
@@ -246,12 +250,14 @@ export class Line {
     }
   }
 
-  /** Comes back when the server asked for it, unless it closes before. */
+  /** Comes back when the server asked for it, with what must not be repeated answered, unless it closes before. */
   #draining(afterMs: number): void {
     this.events.emit('draining', { afterMs })
     const wire = this.#wire
+    const leave = (): void => this.#drop(new NitkaError('draining', 'the server stops', { retry: true }), 'now')
     this.#after(afterMs, () => {
-      if (this.#wire === wire) this.#drop(new NitkaError('draining', 'the server stops', { retry: true }), 'now')
+      // It closes itself once it has answered.
+      if (this.#wire === wire) this.calls.drain(leave)
     })
   }
 
@@ -325,7 +331,6 @@ function messageOf(text: string): Message | undefined {
   }
 }
 
-function closingOf(code: number | undefined): { readonly retry: 'now' | 'later' | 'never'; readonly doc: string } {
-  const known = Object.values(closeCodes).find((one) => one.code === code)
-  return known ?? { retry: 'later', doc: 'the connection was lost' }
+function retryAfter(code: number | undefined): 'now' | 'later' | 'never' {
+  return Object.values(closeCodes).find((one) => one.code === code)?.retry ?? 'later'
 }

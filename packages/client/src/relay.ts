@@ -22,6 +22,12 @@ interface Published {
   readonly binary?: boolean
 }
 
+/** One that goes over the messages of a channel. */
+interface Loop {
+  over: boolean
+  wake: (() => void) | undefined
+}
+
 /** More than this in the socket, and a message is rather not sent than sent late. */
 const unsentMax = 1_048_576
 const keptMax = 1_000
@@ -68,34 +74,35 @@ export class RelayChannel<Message = unknown> {
 
   /** What others publish, for `for await`. A loop that is slower than the channel misses the oldest. */
   messages({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Message, void, undefined> {
-    const stop = new AbortController()
-    return endable(this.#messages(signal, stop.signal), () => stop.abort())
+    const loop: Loop = { over: false, wake: undefined }
+    return endable(this.#messages(loop, signal), () => {
+      loop.over = true
+      loop.wake?.()
+    })
   }
 
-  async *#messages(signal: AbortSignal | undefined, stopped: AbortSignal): AsyncGenerator<Message, void, undefined> {
+  async *#messages(loop: Loop, signal: AbortSignal | undefined): AsyncGenerator<Message, void, undefined> {
     const kept: Message[] = []
-    let wake: (() => void) | undefined
+    const wake = (): void => loop.wake?.()
     const offs = [
       this.on('message', ({ message }) => {
         if (kept.push(message) > keptMax) kept.shift()
-        wake?.()
+        wake()
       }),
-      this.on('left', () => wake?.()),
+      this.on('left', wake),
     ]
-    const stop = (): void => wake?.()
-    signal?.addEventListener('abort', stop)
-    stopped.addEventListener('abort', stop)
+    signal?.addEventListener('abort', wake)
     try {
-      while (!signal?.aborted) {
+      for (;;) {
         while (kept.length > 0) yield kept.shift() as Message
-        if (this.#over || signal?.aborted || stopped.aborted) return
+        if (this.#over || loop.over || signal?.aborted) return
         await new Promise<void>((resolve) => {
-          wake = resolve
+          loop.wake = resolve
         })
       }
     } finally {
       for (const off of offs) off()
-      signal?.removeEventListener('abort', stop)
+      signal?.removeEventListener('abort', wake)
     }
   }
 

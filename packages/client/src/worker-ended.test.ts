@@ -207,3 +207,33 @@ test('a queue that is refused while nobody listens for the end of the worker is 
     ['forbidden'],
   )
 })
+
+test('a batch that was on its way when the worker stopped is worked on and reported, before stop resolves', async (t) => {
+  const { nitka, wire, server } = await live(t)
+  server.answerers.delete('tasks.stop')
+  const done: string[] = []
+  const worker = nitka.tasks.work('q', {}, ({ id }) => void done.push(id))
+  const stopped = watched(worker.stop())
+  batch(wire, 'a')
+  await settled()
+  assert.deepEqual([done, stopped.done], [['a'], false])
+  wire.answer('tasks.stop')
+  await settled()
+  assert.deepEqual([wire.calls('tasks.report').length, stopped.done], [1, true])
+  batch(wire, 'b')
+  assert.deepEqual(done, ['a'])
+})
+
+test('one that works on the queue anew gets what was on its way to the one that stopped', async (t) => {
+  const { nitka, wire, server } = await live(t)
+  server.answerers.delete('tasks.stop')
+  const done: string[] = []
+  void nitka.tasks.work('q', {}, () => void done.push('first')).stop()
+  nitka.tasks.work('q', {}, () => void done.push('second'))
+  batch(wire, 'a')
+  wire.answer('tasks.stop')
+  await settled()
+  batch(wire, 'b')
+  await settled()
+  assert.deepEqual(done, ['second', 'second'])
+})
