@@ -3,7 +3,7 @@
 // described by `npm run docs:api`, which takes longer and installs a tool of its own.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { closeCodes } from '../packages/protocol/src/close-codes.ts'
+import { type CloseReason, closeCodes, closeTexts } from '../packages/protocol/src/close-codes.ts'
 import { type ErrorCode, errors } from '../packages/protocol/src/errors.ts'
 import { series } from '../packages/server/src/observe/series.ts'
 import { environmentName, flagName, type Option, type OptionName, options } from '../packages/server/src/options.ts'
@@ -43,11 +43,11 @@ function errorPage(): string {
     retry,
     meanings[code as ErrorCode],
   ])
-  const closings = Object.entries(closeCodes).map(([name, { code, retry, doc }]) => [
+  const closings = Object.entries(closeCodes).map(([name, { code, retry }]) => [
     `\`${name}\``,
     String(code),
     retry,
-    doc,
+    closeTexts[name as CloseReason],
   ])
   return `# Errors
 

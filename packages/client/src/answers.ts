@@ -206,6 +206,10 @@ export interface HoldAnswer<Data> {
   readonly until: string
   /** Until then, in milliseconds. */
   readonly leftMs: number
+  /** How long the server took to answer, waiting in line included. */
+  readonly waitedMs: number
+  /** How long it outlives its connection when that is lost. Absent: it is not bound to one. */
+  readonly graceMs?: number
 }
 
 /** A pool, in numbers. */

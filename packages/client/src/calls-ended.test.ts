@@ -95,6 +95,18 @@ test('most calls wait 30 s for a connection, what is durable 12 hours', async (t
   assert.equal(sent.error.code, 'timeout')
 })
 
+test('what would be repeated after a sleep that outlasted its time is not: the server may not know it for a repeat', async (t) => {
+  const { nitka, live, world, reconnect } = start(t, { pingMs: 0 })
+  const wire = await live()
+  const sent = codeOf(nitka.rooms.send('tea', 'a'))
+  assert.equal(wire.calls('rooms.send').length, 1)
+  world.slept = 12 * 60 * 60 * 1_000
+  const next = await reconnect()
+  assert.equal(next.calls('rooms.send').length, 0)
+  assert.equal(await sent, 'timeout')
+  await nitka.flush()
+})
+
 test('flush resolves when every call has its answer, whatever it is', async (t) => {
   const { nitka, live } = start(t)
   const wire = await live()

@@ -36,17 +36,19 @@ interface Call {
   readonly method: string
   readonly kind: Kind
   readonly text: string
-  readonly resolve: (result: never) => void
+  readonly resolve: (result: never, sentAt: number) => void
   readonly reject: (error: NitkaError) => void
   readonly forget: () => void
   faults: number
-  /** On some connection, be it one that is gone: it may have been done. */
-  sent: boolean
+  /** When it was sent last, be it on a connection that is gone: it may have been done. */
+  sentAt: number | undefined
+  /** When the wait for it is over. */
+  readonly until: number
 }
 
-/** A text of more bytes would not pass the server as one message: it closes the connection, for good. */
-const bytesMax = 1_000_000
-/** A character is at most this many. */
+/** What servers take that do not say. */
+const usualBytesMax = 1_000_000
+/** A character is at most this many bytes. */
 const characterBytesMax = 3
 /** A fault of the server may pass; one that does not must not hold up what waits behind it. */
 const faultsMax = 3
@@ -64,8 +66,11 @@ export class Calls {
   #ended: NitkaError | undefined
   /** Why there is no connection. */
   #why: NitkaError | undefined
+  /** A larger text ends the connection. Not known before the first one. */
+  #bytesMax = Number.POSITIVE_INFINITY
   #pauses = 0
   #resume: (() => void) | undefined
+  #drained: (() => void) | undefined
   #idle: (() => void)[] = []
   readonly #world: World
   readonly #limits: CallLimits
@@ -82,19 +87,20 @@ export class Calls {
 
   /**
    * Rejects with a NitkaError only.
-   * @param answered given the result at once, before anything that came after it: what waits for the promise runs later
+   * @param answered given the result at once, before anything that came after it: what waits for the promise runs later. And
+   * when the call that it answers was sent
    */
   call<Result>(
     method: string,
     params: object,
     kind: Kind,
     options: CallOptions,
-    answered?: (result: Result) => void,
+    answered?: (result: Result, sentAt: number) => void,
   ): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
-      const settle = (result: Result): void => {
+      const settle = (result: Result, sentAt: number): void => {
         try {
-          answered?.(result)
+          answered?.(result, sentAt)
           resolve(result)
         } catch (error) {
           reject(error)
@@ -108,7 +114,7 @@ export class Calls {
   notify(method: string, params: object): boolean {
     if (!this.#open) return false
     const text = textOf({ jsonrpc: '2.0', method, params })
-    const large = tooLarge(text)
+    const large = this.#tooLarge(text)
     if (large !== undefined) throw large
     this.#send?.(text)
     return true
@@ -119,9 +125,10 @@ export class Calls {
     this.#send = send
   }
 
-  /** Everything may be sent. */
-  open(): void {
+  /** Everything may be sent that has at most so many bytes. */
+  open(bytesMax = usualBytesMax): void {
     this.#open = true
+    this.#bytesMax = bytesMax
     this.#why = undefined
     this.#pump()
   }
@@ -131,10 +138,18 @@ export class Calls {
     this.#why = why
     this.#send = undefined
     this.#open = false
+    this.#drained = undefined
     const underWay = [...this.#sent.values()]
     this.#sent.clear()
     for (const call of underWay) if (call.kind !== 'safe') this.#refuse(call, lost(call.method))
     this.#await(underWay.filter(({ kind }) => kind === 'safe'))
+    this.#settle()
+  }
+
+  /** Nothing more is sent on this connection. Calls `done` when no answer is awaited that another connection cannot bring. */
+  drain(done: () => void): void {
+    this.#open = false
+    this.#drained = done
     this.#settle()
   }
 
@@ -156,7 +171,7 @@ export class Calls {
     if (error === undefined) {
       this.#pauses = 0
       this.#forget(call)
-      call.resolve(result as never)
+      call.resolve(result as never, call.sentAt as number)
     } else this.#refused(call, NitkaError.from(error))
     this.#pump()
     this.#settle()
@@ -174,7 +189,7 @@ export class Calls {
     params: object,
     kind: Kind,
     { signal, timeoutMs }: CallOptions,
-    resolve: (result: never) => void,
+    resolve: (result: never, sentAt: number) => void,
     reject: (error: NitkaError) => void,
   ): void {
     if (this.#ended !== undefined) return reject(this.#ended)
@@ -187,7 +202,7 @@ export class Calls {
     } catch (error) {
       return reject(error as NitkaError)
     }
-    const full = tooLarge(text) ?? this.#full(text, kind)
+    const full = this.#tooLarge(text) ?? this.#full(text, kind)
     if (full !== undefined) return reject(full)
     const abort = (): void => this.#giveUp(id, aborted(signal as AbortSignal))
     const late = (): void => this.#giveUp(id, timedOut(call, this.#why))
@@ -197,7 +212,8 @@ export class Calls {
       stop?.()
       signal?.removeEventListener('abort', abort)
     }
-    const call: Call = { id, method, kind, text, resolve, reject, forget, faults: 0, sent: false }
+    const until = this.#world.now() + (timeoutMs ?? Number.POSITIVE_INFINITY)
+    const call: Call = { id, method, kind, text, resolve, reject, forget, until, faults: 0, sentAt: undefined }
     this.#characters += text.length
     if (kind === 'bound') return this.#transmit(call)
     this.#waiting.set(id, call)
@@ -217,13 +233,18 @@ export class Calls {
     for (const [id, call] of this.#waiting) {
       if (this.#sent.size >= this.#limits.window) return
       this.#waiting.delete(id)
-      this.#transmit(call)
+      // Timers sleep with the computer: what is repeated too late is not known for a repeat any more.
+      const late = this.#world.now() < call.until ? undefined : timedOut(call, undefined)
+      const refused = this.#tooLarge(call.text) ?? late
+      if (refused === undefined) this.#transmit(call)
+      else this.#refuse(call, refused)
     }
+    this.#settle()
   }
 
   #transmit(call: Call): void {
     this.#sent.set(call.id, call)
-    call.sent = true
+    call.sentAt = this.#world.now()
     this.#send?.(call.text)
   }
 
@@ -264,12 +285,20 @@ export class Calls {
     call.reject(error)
   }
 
+  #tooLarge(text: string): NitkaError | undefined {
+    if (text.length * characterBytesMax <= this.#bytesMax) return undefined
+    const bytes = new TextEncoder().encode(text).length
+    if (bytes <= this.#bytesMax) return undefined
+    return new NitkaError('too-large', `the call is ${bytes} bytes, the server takes ${this.#bytesMax}`)
+  }
+
   #forget(call: Call): void {
     this.#characters -= call.text.length
     call.forget()
   }
 
   #settle(): void {
+    if (this.#drained !== undefined && ![...this.#sent.values()].some(({ kind }) => kind === 'once')) this.#drained()
     if (this.size > 0) return
     const waiting = this.#idle
     this.#idle = []
@@ -286,15 +315,9 @@ function textOf(message: object): string {
   }
 }
 
-function tooLarge(text: string): NitkaError | undefined {
-  if (text.length * characterBytesMax <= bytesMax) return undefined
-  const bytes = new TextEncoder().encode(text).length
-  if (bytes <= bytesMax) return undefined
-  return new NitkaError('too-large', `the call is ${bytes} bytes, at most ${bytesMax} are sent`)
-}
-
-function timedOut({ method, sent }: Call, cause: NitkaError | undefined): NitkaError {
-  if (sent) return new NitkaError('timeout', `${method} was not answered in time; whether it was done is unknown`)
+function timedOut({ method, sentAt }: Call, cause: NitkaError | undefined): NitkaError {
+  if (sentAt !== undefined)
+    return new NitkaError('timeout', `${method} was not answered in time; whether it was done is unknown`)
   const why = cause === undefined ? '' : `: ${cause.message}`
   return new NitkaError('timeout', `${method} was not sent in time, and is not done${why}`, { cause, retry: true })
 }

@@ -4,7 +4,7 @@ import type { Missing } from '@nitka/protocol'
 import type { DirectMessage, Page, PageQuery, Sent, UserId } from './answers.ts'
 import type { CallOptions } from './calls.ts'
 import type { Contract, DirectOf } from './contract.ts'
-import type { NitkaError } from './errors.ts'
+import { type NitkaError, unlessAborted } from './errors.ts'
 import { Inbox, type InboxOptions } from './inbox.ts'
 import type { Line } from './line.ts'
 import { patient, type SendOptions, sendOptions } from './sending.ts'
@@ -43,9 +43,10 @@ export class Direct<App extends Contract = Contract> {
   /**
    * Opens one's own inbox: first what was not confirmed yet on this device, then what comes, each message once and in
    * order. Gives the one that is open already. Resolves when the server has answered.
-   * @throws NitkaError `unauthenticated`, `closed`
+   * @throws NitkaError `unauthenticated`, `aborted`, `closed`
    */
   async open(options: InboxOptions = {}): Promise<Inbox<DirectOf<App>>> {
+    const { signal } = options
     if (this.#line.state === 'closed') await this.#line.ready()
     let inbox = this.#inbox
     if (inbox === undefined) {
@@ -55,13 +56,19 @@ export class Direct<App extends Contract = Contract> {
       this.#inbox = inbox
       if (this.#line.state === 'live') inbox.resume()
     }
-    await inbox.first
-    return inbox as unknown as Inbox<DirectOf<App>>
+    const opened = inbox
+    await unlessAborted(opened.begin(), signal, () => opened.abandon())
+    return opened as unknown as Inbox<DirectOf<App>>
   }
 
   /** A page of one's own messages, sent and received, oldest first; without bounds the newest. */
   history(query: DirectQuery = {}, options: CallOptions = {}): Promise<Page<DirectMessage<DirectOf<App>>>> {
     return this.#line.call('direct.history', query, 'safe', patient(options))
+  }
+
+  /** @internal What was handled is told at once. */
+  settle(): void {
+    this.#inbox?.settle()
   }
 
   /** @internal */

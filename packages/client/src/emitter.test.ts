@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { settled } from '../testing/world.ts'
-import { Emitter } from './emitter.ts'
+import { Emitter, harmless } from './emitter.ts'
 
 test('each listener is called, in order, and taken off alone', () => {
   const emitter = new Emitter<{ a: number }>(() => assert.fail())
@@ -44,4 +44,23 @@ test('listeners may come and go while others are called', () => {
   emitter.on('a', () => seen.push('second'))
   emitter.emit('a', 1)
   assert.deepEqual(seen, ['first', 'second'])
+})
+
+test('what onError throws itself is for the platform, and disturbs nobody here', (t) => {
+  const later: (() => void)[] = []
+  t.mock.method(globalThis, 'queueMicrotask', (task: () => void) => void later.push(task))
+  const onError = harmless(() => {
+    throw new Error('the log is full')
+  })
+  onError('something')
+  assert.throws(() => later[0]?.(), /the log is full/)
+})
+
+test('an error that the event would tell goes to onError when nobody listens', () => {
+  const errors: unknown[] = []
+  const emitter = new Emitter<{ over: object }>((error) => errors.push(error))
+  emitter.unheard('over', 'first')
+  emitter.on('over', () => undefined)
+  emitter.unheard('over', 'second')
+  assert.deepEqual(errors, ['first'])
 })

@@ -3,6 +3,19 @@
 /** Told of what a listener, or a handler, threw. */
 export type OnError = (error: unknown) => void
 
+/** What it throws itself is told by the platform, and disturbs nothing here. */
+export function harmless(onError: OnError): OnError {
+  return (error) => {
+    try {
+      onError(error)
+    } catch (thrown) {
+      queueMicrotask(() => {
+        throw thrown
+      })
+    }
+  }
+}
+
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(value: never) => void>>()
   readonly #onError: OnError
@@ -26,6 +39,11 @@ export class Emitter<Events extends object> {
 
   count(name: keyof Events): number {
     return this.#listeners.get(name)?.size ?? 0
+  }
+
+  /** Tells an error that the event is about to tell, when nobody listens to that. */
+  unheard(name: keyof Events, error: unknown): void {
+    if (this.count(name) === 0) this.#onError(error)
   }
 
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {

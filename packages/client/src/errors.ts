@@ -50,15 +50,17 @@ export function aborted(signal: AbortSignal): NitkaError {
 /** What `promise` gives, unless the signal fires before; then `calledOff` runs. */
 export function unlessAborted<Value>(
   promise: Promise<Value>,
-  signal: AbortSignal,
-  calledOff: () => void,
+  signal: AbortSignal | undefined,
+  calledOff?: () => void,
 ): Promise<Value> {
+  if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(aborted(signal))
-      calledOff()
+      calledOff?.()
     }
-    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
     const forget = (): void => signal.removeEventListener('abort', abort)
     promise.then(resolve, reject).then(forget)
   })

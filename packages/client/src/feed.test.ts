@@ -229,3 +229,19 @@ test('a listener that throws or rejects is told to onError, and hurts neither th
   assert.deepEqual(errors, [failure, failure, failure, failure])
   assert.equal(nitka.state, 'live')
 })
+
+test('a loop can be left, or thrown into, while it waits, and others go on', async (t) => {
+  const { log, wire, room } = await joined(t)
+  const { messages } = heard(room)
+  for (const leave of ['return', 'throw'] as const) {
+    const loop = room.messages()
+    const next = watched(loop.next())
+    await settled()
+    const left = watched(leave === 'return' ? loop.return() : loop.throw(new Error('enough')))
+    await settled()
+    assert.deepEqual([next.value?.done, left.done], [true, true], leave)
+    log.tell(wire)
+    assert.equal((await loop.next()).done, true)
+  }
+  assert.deepEqual(messages, [1, 2])
+})

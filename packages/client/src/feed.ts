@@ -1,6 +1,7 @@
 // Entries of a followed log as an application takes them: by listeners, or by `for await`, each at its own pace.
 
 import type { OnError } from './emitter.ts'
+import { endable } from './endable.ts'
 import type { Placed, Reader } from './reader.ts'
 import type { World } from './world.ts'
 
@@ -71,8 +72,17 @@ export class Feed<Entry extends Placed> {
     this.#running = false
   }
 
-  async *messages({ since, signal }: MessagesOptions): AsyncGenerator<Entry, void, undefined> {
+  messages(options: MessagesOptions): AsyncGenerator<Entry, void, undefined> {
+    const place: { reader?: Reader<Entry> } = {}
+    return endable(this.#messages(place, options), () => place.reader?.end())
+  }
+
+  async *#messages(
+    place: { reader?: Reader<Entry> },
+    { since, signal }: MessagesOptions,
+  ): AsyncGenerator<Entry, void, undefined> {
     const reader = since === undefined ? this.#next() : this.#follower.reader(since)
+    place.reader = reader
     try {
       for (;;) {
         const entry = await reader.next(signal)

@@ -23,16 +23,17 @@ export class Hold<Data = unknown> {
   readonly #abort = new AbortController()
   readonly #onEnd: () => void
   readonly #ttl: number | undefined
+  readonly #graceMs: number | undefined
   #endsAt: number
   #cancelEnd: (() => void) | undefined
   #cancelRenew: (() => void) | undefined
   #over = false
 
-  /** Holds are made by `nitka.pools.acquire`. Without a `ttl` they are renewed. */
+  /** Holds are made by `nitka.pools.acquire`. Without a `ttl` they are renewed. @param how.sentAt when it was asked for */
   constructor(
     line: Line,
     answer: HoldAnswer<Data>,
-    how: { readonly ttl: number | undefined; readonly onEnd: () => void },
+    how: { readonly ttl: number | undefined; readonly sentAt: number; readonly onEnd: () => void },
   ) {
     this.#line = line
     this.id = answer.hold
@@ -41,8 +42,9 @@ export class Hold<Data = unknown> {
     this.token = answer.token
     this.signal = this.#abort.signal
     this.#ttl = how.ttl
+    this.#graceMs = answer.graceMs
     this.#onEnd = how.onEnd
-    this.#endsAt = line.world.now() + answer.leftMs
+    this.#endsAt = endOf(answer, how.sentAt)
     this.#watch()
   }
 
@@ -70,29 +72,20 @@ export class Hold<Data = unknown> {
    * @throws NitkaError `not-found` when it is lost
    */
   async renew(ttl?: number, options: CallOptions = {}): Promise<void> {
-    const askedAt = this.#line.world.now()
     const time = ttl ?? this.#ttl
     const params = { hold: this.id, token: this.token, ...(time === undefined ? {} : { ttl: time }) }
-    const answer = this.#line.call<HoldAnswer<Data>>('pools.renew', params, 'safe', patient(options))
-    const { leftMs } = await answer.catch((error: NitkaError) => {
+    const answer = this.#line.call<HoldAnswer<Data>>('pools.renew', params, 'safe', patient(options), this.#lasts)
+    await answer.catch((error: NitkaError) => {
       if (error.code === 'not-found') this.lose(error)
       throw error
     })
-    if (this.#over) return
-    // The server counts from when it heard of it, which was later.
-    this.#endsAt = askedAt + leftMs
-    this.#watch()
   }
 
   /** Gives it back. Resolves when others can have it; done twice it is fine. */
   async release(options: CallOptions = {}): Promise<void> {
     if (this.#over) return
     this.#finish()
-    try {
-      await this.#line.call('pools.release', { hold: this.id }, 'safe', patient(options))
-    } catch (error) {
-      if ((error as NitkaError).code !== 'not-found') throw error
-    }
+    await this.#giveBack(options)
   }
 
   /** As `release`. */
@@ -105,7 +98,7 @@ export class Hold<Data = unknown> {
   async attach(): Promise<void> {
     if (this.#over) return
     try {
-      await this.#line.call('pools.attach', { hold: this.id }, 'bound')
+      await this.#line.call<HoldAnswer<Data>>('pools.attach', { hold: this.id }, 'bound', {}, this.#lasts)
     } catch (thrown) {
       const error = thrown as NitkaError
       if (error.code === 'lost' || this.#over) return
@@ -114,11 +107,39 @@ export class Hold<Data = unknown> {
     }
   }
 
+  /** @internal The connection is lost: unless the next one comes in time, the server gives it to another. */
+  adrift(): void {
+    if (this.#over || this.#graceMs === undefined) return
+    this.#endsAt = Math.min(this.#endsAt, this.#line.world.now() + this.#graceMs)
+    this.#watch()
+  }
+
   /** @internal */
   lose(cause?: NitkaError): void {
     if (this.#over) return
     this.#finish()
     this.#abort.abort(new NitkaError('lost', `the hold of ${this.pool} has ended`, { cause }))
+  }
+
+  /** Its time is over. */
+  #end(): void {
+    // A server that was away, too, has kept it for longer.
+    if (this.#line.state !== 'live') void this.#giveBack({}).catch(() => undefined)
+    this.lose()
+  }
+
+  async #giveBack(options: CallOptions): Promise<void> {
+    try {
+      await this.#line.call('pools.release', { hold: this.id }, 'safe', patient(options))
+    } catch (error) {
+      if ((error as NitkaError).code !== 'not-found') throw error
+    }
+  }
+
+  readonly #lasts = (answer: HoldAnswer<Data>, sentAt: number): void => {
+    if (this.#over) return
+    this.#endsAt = endOf(answer, sentAt)
+    this.#watch()
   }
 
   #finish(): void {
@@ -132,7 +153,7 @@ export class Hold<Data = unknown> {
     this.#cancelEnd?.()
     this.#cancelRenew?.()
     const leftMs = this.leftMs
-    this.#cancelEnd = this.#line.world.after(leftMs, () => this.lose())
+    this.#cancelEnd = this.#line.world.after(leftMs, () => this.#end())
     if (this.#ttl === undefined) this.#renewAfter(leftMs * renewAt)
   }
 
@@ -146,4 +167,9 @@ export class Hold<Data = unknown> {
       })
     })
   }
+}
+
+/** When it ends at the soonest: counted from the question, since the server heard of it later. */
+function endOf({ leftMs, waitedMs }: HoldAnswer<unknown>, sentAt: number): number {
+  return sentAt + waitedMs + leftMs
 }

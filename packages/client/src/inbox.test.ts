@@ -41,7 +41,10 @@ test('an inbox begins with what this device has not confirmed, and goes on from 
   assert.deepEqual(wire.calls('direct.resume')[0]?.params, { pending: true })
   state.pending = [4, 5, 6, 7, 8]
   const next = await reconnect()
-  assert.deepEqual(next.calls('direct.resume')[0]?.params, { since: { epoch: 'e', offset: 7, id: 'm7' } })
+  assert.deepEqual(next.calls('direct.resume')[0]?.params, {
+    since: { epoch: 'e', offset: 7, id: 'm7' },
+    confirms: true,
+  })
   assert.deepEqual(messages, [4, 5, 6, 7, 8])
   assert.equal(await nitka.direct.open(), inbox)
 })
@@ -169,4 +172,35 @@ test('missing messages are a gap, and markers are told', async (t) => {
   assert.deepEqual(messages, [1, 4])
   assert.deepEqual(seen, [missing[0], { read: 4, unread: 0 }])
   assert.deepEqual(inbox.marker, { read: 4, unread: 0 })
+})
+
+test('after another past was told, what comes is confirmed again from its own offsets on', async (t) => {
+  const { inbox, wire, pass, reconnect, server } = await opened(t)
+  heard(inbox)
+  told(wire, 1, 2, 3)
+  await pass(200)
+  assert.deepEqual(acks(wire), [3])
+  const missing = [{ from: 1, to: 1, reason: 'history-changed' }]
+  const past = { epoch: 'f', head: 1, headId: 'n1', first: 1, read: 0, unread: 0, messages: [] }
+  server.on('direct.resume', () => ({ recovered: false, reason: 'history-changed', missing, ...past }))
+  const next = await reconnect()
+  told(next, 2)
+  await pass(200)
+  assert.deepEqual(acks(next), [2])
+})
+
+test('what was handled is confirmed before flush resolves, and with the goodbye', async (t) => {
+  const { inbox, wire, nitka, server } = await opened(t)
+  heard(inbox)
+  told(wire, 1)
+  server.answerers.delete('direct.ack')
+  const flushed = watched(nitka.flush())
+  await settled()
+  assert.deepEqual([acks(wire), flushed.done], [[1], false])
+  wire.answer('direct.ack')
+  await settled()
+  assert.equal(flushed.done, true)
+  told(wire, 2)
+  nitka.close()
+  assert.deepEqual(acks(wire), [1, 2])
 })

@@ -22,6 +22,8 @@ export interface InboxOptions {
    * `confirm` is called. What is not confirmed comes again when the client starts anew.
    */
   readonly confirm?: 'auto' | 'manual'
+  /** Ends the wait for the opening. */
+  readonly signal?: AbortSignal
 }
 
 /** What `inbox.on` tells. */
@@ -54,6 +56,9 @@ export class Inbox<Message = unknown> {
   #handled = 0
   #confirmed = 0
   #cancelConfirm: (() => void) | undefined
+  #opened = false
+  /** Who waits for the first answer. */
+  #openers = 0
   #over = false
 
   /** Inboxes are opened by `nitka.direct.open`. */
@@ -63,17 +68,24 @@ export class Inbox<Message = unknown> {
     this.#events = new Emitter(line.onError)
     this.#follower = new Follower(line, since, {
       join: (from, answered) => {
-        const params = from === undefined ? { pending: true } : { since: from }
+        const params = from === undefined ? { pending: true } : { since: from, confirms: true }
         return line.call<InboxJoined<Message>>('direct.resume', params, 'bound', {}, ({ messages, ...rest }) =>
           answered({ ...rest, entries: messages }),
         )
       },
-      joined: ({ read, unread, recovered }, again) => {
+      joined: ({ read, unread, recovered, reason }, again) => {
+        this.#opened = true
         this.#marker = { read, unread }
+        // Offsets of another past say nothing about what is confirmed of this one.
+        if (reason === 'history-changed') this.#handled = this.#confirmed = 0
         if (again) this.#events.emit('resumed', { recovered })
       },
       gap: (gap) => this.#events.emit('gap', gap),
-      refused: (error) => this.end(error),
+      refused: (error) => {
+        // At first whoever opens it is told.
+        if (this.#opened) this.#events.unheard('closed', error)
+        this.end(error)
+      },
       readAfter: (after, signal) => line.call('direct.history', { after, limit: 200 }, 'safe', { signal }),
     })
     const handled = confirm === 'auto' ? { handled: ({ offset }: { offset: number }) => this.#handle(offset) } : {}
@@ -128,9 +140,15 @@ export class Inbox<Message = unknown> {
     this.close()
   }
 
-  /** @internal */
-  get first(): Promise<void> {
+  /** @internal Resolves when it was opened. */
+  begin(): Promise<void> {
+    this.#openers++
     return this.#follower.first
+  }
+
+  /** @internal One of those who wait for the first answer waits no more; without any, nobody will ever have it. */
+  abandon(): void {
+    if (--this.#openers === 0 && !this.#opened) this.close()
   }
 
   /** @internal */
@@ -154,12 +172,18 @@ export class Inbox<Message = unknown> {
     this.#events.emit('read', marker)
   }
 
+  /** @internal Tells at once what was handled. */
+  settle(): void {
+    this.#cancelConfirm?.()
+    this.#cancelConfirm = undefined
+    this.#tellConfirmed()
+  }
+
   /** @internal It is over. */
   end(error?: NitkaError): void {
     if (this.#over) return
     this.#over = true
-    this.#cancelConfirm?.()
-    this.#tellConfirmed()
+    this.settle()
     this.#onClosed()
     this.#follower.close(error)
     this.#feed.end()
@@ -170,10 +194,7 @@ export class Inbox<Message = unknown> {
     // What was at hand when it ended comes again.
     if (this.#over) return
     this.#handled = Math.max(this.#handled, offset)
-    this.#cancelConfirm ??= this.#line.world.after(confirmMs, () => {
-      this.#cancelConfirm = undefined
-      this.#tellConfirmed()
-    })
+    this.#cancelConfirm ??= this.#line.world.after(confirmMs, () => this.settle())
   }
 
   #tellConfirmed(): void {

@@ -36,7 +36,7 @@ export class Leased {
       if (state === 'closed') this.lost('released')
     })
     this.#renewAfter(task.lease * renewAt)
-    this.#watch()
+    this.watch()
   }
 
   /** The server says that the lease has ended, or it is about to, or there is no way left to renew and report it. */
@@ -60,7 +60,8 @@ export class Leased {
     await this.#line.call('tasks.progress', { id, token, progress }, 'safe', { timeoutMs: this.task.lease })
   }
 
-  #watch(): void {
+  /** Gives it up when it is time. Looked at again when the computer may have slept: timers sleep with it. */
+  watch(): void {
     this.#cancelStop?.()
     const leftMs = this.#leaseFrom + this.task.lease * stopAt - this.#line.world.now()
     this.#cancelStop = this.#line.world.after(Math.max(0, leftMs), () => this.lost('expired'))
@@ -74,11 +75,11 @@ export class Leased {
     const { id, token, lease } = this.task
     const askedAt = this.#line.world.now()
     try {
-      await this.#line.call('tasks.extend', { id, token }, 'bound', { timeoutMs: lease * (stopAt - renewAt) })
+      await this.#line.call('tasks.extend', { id, token, lease }, 'bound', { timeoutMs: lease * (stopAt - renewAt) })
       if (this.#over) return
       // The server counts from when it heard of it, which was later.
       this.#leaseFrom = askedAt
-      this.#watch()
+      this.watch()
       this.#renewAfter(lease * renewAt)
     } catch (thrown) {
       if (this.#over) return

@@ -29,6 +29,8 @@ export interface Hello {
   readonly durability: string
   readonly pingMs: number
   readonly payloadBytesMax: number
+  /** Of a whole call; larger ones are refused here. */
+  readonly callBytesMax: number
   /** How long the token is good for, when it ends. */
   readonly expiresInMs?: number
 }

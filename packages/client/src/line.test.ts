@@ -150,6 +150,27 @@ test('a server that is about to stop is left when it asked for it', async (t) =>
   assert.equal(server.wires.length, 2)
 })
 
+test('what must not be repeated is answered before a server that stops is left, and nothing more is sent there', async (t) => {
+  const { nitka, live, pass } = start(t)
+  const wire = await live()
+  const asked = nitka.requests.call('sum')
+  wire.notify('session.drain', { after: 0 })
+  await pass(0)
+  const later = watched(nitka.requests.call('late'))
+  const sent = watched(nitka.rooms.send('tea', 'late'))
+  await pass(1_000)
+  assert.deepEqual([nitka.state, wire.methods.slice(1)], ['live', ['requests.call']])
+  wire.answer('requests.call', { result: 3 })
+  assert.equal(await asked, 3)
+  assert.equal(nitka.state, 'waiting')
+  await pass(250)
+  const next = await live()
+  next.answer('requests.call', { result: 4 })
+  next.answer('rooms.send', {})
+  await settled()
+  assert.deepEqual([later.value, sent.done], [4, true])
+})
+
 test('a server that stops before the time it named is come back from once', async (t) => {
   const { server, live, pass } = start(t)
   const wire = await live()
@@ -188,4 +209,25 @@ test('an address that the platform refuses to dial closes the client, and nothin
   assert.equal(await codeOf(nitka.rooms.list()), 'invalid')
   assert.equal(await codeOf(nitka.rooms.join('tea')), 'invalid')
   assert.equal(world.clock.waiting, 0)
+})
+
+test('waiting for the connection, for answers and for the inbox ends with a signal', async (t) => {
+  const { nitka, live } = start(t)
+  const stop = new AbortController()
+  const { signal } = stop
+  void nitka.rooms.list().catch(() => undefined)
+  const waits = [nitka.ready({ signal }), nitka.flush({ signal }), nitka.direct.open({ signal })].map(codeOf)
+  stop.abort()
+  assert.deepEqual(await Promise.all(waits), ['aborted', 'aborted', 'aborted'])
+  assert.equal(await codeOf(nitka.ready({ signal })), 'aborted')
+  assert.equal(await codeOf(nitka.direct.open({ signal })), 'aborted')
+  const wire = await live()
+  assert.deepEqual(wire.methods, ['session.hello', 'rooms.list'])
+})
+
+test('a notification that cannot be read is told to onError, and the connection lives on', async (t) => {
+  const { nitka, live, errors } = start(t)
+  const wire = await live()
+  wire.say({ jsonrpc: '2.0', method: 'tasks.batch' })
+  assert.deepEqual([errors.length, nitka.state], [1, 'live'])
 })

@@ -93,7 +93,7 @@ export class Line {
     params: object,
     kind: Kind,
     options: CallOptions = {},
-    answered?: (result: Result) => void,
+    answered?: (result: Result, sentAt: number) => void,
   ): Promise<Result> {
     // A wire that has not greeted yet is none for what belongs to a connection: the server would refuse it.
     if (kind === 'bound' && this.#state === 'connecting') return Promise.reject(lost(method))
@@ -166,11 +166,15 @@ export class Line {
       },
       ended: (code, reason) => {
         if (!current()) return
-        const { retry, doc } = closingOf(code)
+        const retry = retryAfter(code)
         const expired = code === closeCodes.expired.code
         if (expired) this.#tokens.forget()
         const refused = retry === 'never' || (expired && !this.#tokens.renewable)
-        const error = new NitkaError(refused ? 'closed' : 'lost', reason || doc, { retry: !refused })
+        const error = new NitkaError(
+          refused ? 'closed' : 'lost',
+          reason || `the connection was lost${code === undefined ? '' : ` (${code})`}`,
+          { retry: !refused },
+        )
         this.#drop(error, refused ? 'never' : retry)
       },
     }
@@ -209,7 +213,7 @@ export class Line {
     this.#tokens.good(hello.expiresInMs, (token) => this.#renew(token))
     this.#enter({ state: 'live' })
     for (const resume of this.#onLive) if (this.#state === 'live') resume()
-    if (this.#state === 'live') this.calls.open()
+    if (this.#state === 'live') this.calls.open(hello.callBytesMax)
   }
 
   #notGreeted(thrown: unknown): void {
@@ -235,15 +239,25 @@ export class Line {
     const message = messageOf(text)
     if (message === undefined) return this.#drop(new NitkaError('lost', 'the server sent what is no message'), 'later')
     if (message.method === undefined) this.calls.answer(message.id, message.result, message.error)
-    else this.#notified.get(message.method)?.(message.params as never)
+    else this.#notify(message.method, message.params as never)
   }
 
-  /** Comes back when the server asked for it, unless it closes before. */
+  #notify(method: string, params: never): void {
+    try {
+      this.#notified.get(method)?.(params)
+    } catch (error) {
+      this.onError(error)
+    }
+  }
+
+  /** Comes back when the server asked for it, with what must not be repeated answered, unless it closes before. */
   #draining(afterMs: number): void {
     this.events.emit('draining', { afterMs })
     const wire = this.#wire
+    const leave = (): void => this.#drop(new NitkaError('draining', 'the server stops', { retry: true }), 'now')
     this.#after(afterMs, () => {
-      if (this.#wire === wire) this.#drop(new NitkaError('draining', 'the server stops', { retry: true }), 'now')
+      // It closes itself once it has answered.
+      if (this.#wire === wire) this.calls.drain(leave)
     })
   }
 
@@ -317,7 +331,6 @@ function messageOf(text: string): Message | undefined {
   }
 }
 
-function closingOf(code: number | undefined): { readonly retry: 'now' | 'later' | 'never'; readonly doc: string } {
-  const known = Object.values(closeCodes).find((one) => one.code === code)
-  return known ?? { retry: 'later', doc: 'the connection was lost' }
+function retryAfter(code: number | undefined): 'now' | 'later' | 'never' {
+  return Object.values(closeCodes).find((one) => one.code === code)?.retry ?? 'later'
 }

@@ -3,7 +3,8 @@
 import type { Missing } from '@nitka/protocol'
 import type { Contract, Named, NameOf } from './contract.ts'
 import { Direct } from './direct.ts'
-import type { OnError } from './emitter.ts'
+import { harmless, type OnError } from './emitter.ts'
+import { unlessAborted } from './errors.ts'
 import { Line } from './line.ts'
 import type { Hello, LineEvents, State } from './line-terms.ts'
 import { Pools } from './pools.ts'
@@ -64,7 +65,7 @@ export class Nitka<App extends Contract = Contract> {
   /** Clients are made by `connect`. */
   constructor(dial: Dial, options: NitkaOptions, world: World = realWorld) {
     const { token, device, pingMs, onError = (error: unknown) => console.error(error), ...rest } = options
-    this.#line = new Line(dial, { ...defaults, ...rest, token, device, pingMs, onError }, world)
+    this.#line = new Line(dial, { ...defaults, ...rest, token, device, pingMs, onError: harmless(onError) }, world)
     const line = this.#line
     this.rooms = new Rooms(line)
     this.direct = new Direct(line)
@@ -116,18 +117,21 @@ export class Nitka<App extends Contract = Contract> {
     return this.#line.events.on(name, listener)
   }
 
-  /** Resolves when it is live. @throws NitkaError why it is closed */
-  ready(): Promise<void> {
-    return this.#line.ready()
+  /** Resolves when it is live. @throws NitkaError why it is closed, `aborted` */
+  ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return unlessAborted(this.#line.ready(), signal)
   }
 
-  /** Resolves when every call was answered. */
-  flush(): Promise<void> {
-    return this.#line.calls.idle()
+  /** Resolves when every call was answered, and what was handled of the inbox is confirmed. @throws NitkaError `aborted` */
+  flush({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.direct.settle()
+    return unlessAborted(this.#line.calls.idle(), signal)
   }
 
   /** Closes for good, at once: what waits is refused with `closed`. To send everything first, await `flush()`. */
   close(): void {
+    // It goes out with the goodbye.
+    this.direct.settle()
     this.#line.close()
   }
 

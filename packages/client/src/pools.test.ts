@@ -6,7 +6,7 @@ import { settled } from '../testing/world.ts'
 import type { AcquireOptions } from './pools.ts'
 
 const granted = (hold = 'h1', leftMs = 10_000) => ({
-  ...{ hold, pool: 'p', resources: [{ id: 'r1', data: 7 }], token: 5, until: '', leftMs },
+  ...{ hold, pool: 'p', resources: [{ id: 'r1', data: 7 }], token: 5, until: '', leftMs, waitedMs: 0, graceMs: 10_000 },
 })
 
 async function held(t: TestContext, options: AcquireOptions = {}, leftMs = 10_000) {
@@ -110,6 +110,73 @@ test('a hold moves over to the next connection, and is lost when that does not s
   assert.deepEqual([hold.held, hold.signal.aborted], [false, true])
   const last = await reconnect()
   assert.equal(last.calls('pools.attach').length, 0)
+})
+
+test('a hold that was waited for lasts no longer than the server keeps it, however long its answer was on the way', async (t) => {
+  const { nitka, live, reconnect, pass } = start(t, { pingMs: 0 })
+  await live()
+  const asked = nitka.pools.acquire('p', { wait: 60_000, ttl: 10_000 })
+  await pass(20_000)
+  const second = await reconnect()
+  await pass(8_000)
+  second.answer('pools.acquire', { ...granted(), waitedMs: 5_000 })
+  const hold = await asked
+  assert.equal(hold.leftMs, 7_000)
+  await pass(7_000)
+  assert.deepEqual([hold.held, hold.signal.aborted], [false, true])
+})
+
+test('a hold ends when the server gives it away without its connection, and is given back should that have kept it', async (t) => {
+  const { hold, wire, pass, live } = await held(t, {}, 60_000)
+  wire.end()
+  await pass(9_999)
+  assert.deepEqual([hold.held, hold.signal.aborted], [true, false])
+  await pass(1)
+  assert.deepEqual([hold.held, hold.signal.aborted], [false, true])
+  const next = await live()
+  assert.deepEqual([next.calls('pools.attach').length, next.calls('pools.release').length], [0, 1])
+})
+
+test('a hold that moved over in time lasts as long as the server says then', async (t) => {
+  const { hold, reconnect, server } = await held(t, { ttl: 60_000 }, 60_000)
+  server.on('pools.attach', () => granted('h1', 40_000))
+  await reconnect()
+  assert.equal(hold.leftMs, 40_000)
+})
+
+test('a hold that is bound to no connection lasts without one, and is not asked for twice', async (t) => {
+  const { nitka, live, pass } = start(t, { pingMs: 0 })
+  const wire = await live()
+  const asked = nitka.pools.acquire('p', { detached: true, ttl: 60_000 })
+  const { graceMs: _, ...answer } = granted('h1', 60_000)
+  wire.answer('pools.acquire', answer)
+  const hold = await asked
+  const unsure = nitka.pools.acquire('p', { detached: true })
+  wire.end()
+  assert.equal(await codeOf(unsure), 'lost')
+  await pass(59_999)
+  assert.equal(hold.held, true)
+  await pass(1)
+  assert.equal(hold.held, false)
+})
+
+test('a hold that is granted in the moment in which the client is closed is none', async (t) => {
+  const { nitka, live, world } = start(t, { pingMs: 0 })
+  const wire = await live()
+  const asked = nitka.pools.acquire('p')
+  wire.answer('pools.acquire', granted())
+  nitka.close()
+  const hold = await asked
+  assert.deepEqual([hold.held, hold.signal.aborted, world.clock.waiting], [false, true, 0])
+})
+
+test('who slept through the time of a hold does not believe in it', async (t) => {
+  const { hold, world, wire, pass } = await held(t)
+  world.slept = 10_000
+  assert.deepEqual([hold.held, hold.leftMs], [false, 0])
+  wire.end()
+  await pass(0)
+  assert.equal(hold.signal.aborted, true)
 })
 
 test('a hold is given back once, also when it is lost meanwhile, and fires no signal', async (t) => {

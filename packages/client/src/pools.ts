@@ -32,6 +32,12 @@ export interface BookWish {
   readonly note?: string
 }
 
+interface Granted<Data> {
+  readonly answer: HoldAnswer<Data>
+  /** When it was asked for. */
+  readonly sentAt: number
+}
+
 const answerMs = 30_000
 
 /** Pools of resources: `nitka.pools`. */
@@ -45,12 +51,17 @@ export class Pools<App extends Contract = Contract> {
     line.onLive(() => {
       for (const hold of this.#holds) void hold.attach()
     })
+    line.events.on('state', ({ state }) => {
+      if (state === 'waiting') for (const hold of this.#holds) hold.adrift()
+    })
   }
 
   /**
    * Holds resources, all of `count` or none, first come first served. Ends by `release` (or `await using`), by its time, or
-   * with this client; a lost connection is survived when the next one comes within 10 s.
-   * @throws NitkaError `busy` not free within `wait`, `not-found` no such pool, `aborted`, `timeout`
+   * with this client; a lost connection is survived when the next one comes within 10 s, or what the server says. Asked again
+   * when the connection is lost before the answer, unless it is `detached`.
+   * @throws NitkaError `busy` not free within `wait`, `not-found` no such pool, `aborted`, `timeout`, `lost` when it is
+   * `detached` and not known to be held
    */
   async acquire<Pool extends NameOf<App, 'pools'>>(
     pool: Pool,
@@ -58,17 +69,23 @@ export class Pools<App extends Contract = Contract> {
   ): Promise<Hold<Named<App, 'pools', Pool>>> {
     const { signal, timeoutMs, ...wish } = options
     const patience = timeoutMs ?? (wish.wait ?? 0) + answerMs
-    const answer = await this.#granted<Named<App, 'pools', Pool>>({ pool, ...wish }, patience, signal)
+    const { answer, sentAt } = await this.#granted<Named<App, 'pools', Pool>>({ pool, ...wish }, patience, signal)
     const hold: Hold<Named<App, 'pools', Pool>> = new Hold(this.#line, answer, {
-      ttl: wish.ttl,
+      ...{ ttl: wish.ttl, sentAt },
       onEnd: () => this.#holds.delete(hold as unknown as Hold<never>),
     })
     this.#holds.add(hold as unknown as Hold<never>)
+    // In the same moment as the answer.
+    if (this.#line.state === 'closed') hold.lose()
     return hold
   }
 
   /** What is granted to somebody who has stopped waiting goes back at once. */
-  #granted<Data>(wish: object, patienceMs: number, signal: AbortSignal | undefined): Promise<HoldAnswer<Data>> {
+  #granted<Data>(
+    wish: AcquireOptions & { readonly pool: string },
+    patienceMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Granted<Data>> {
     return new Promise((resolve, reject) => {
       let left = false
       const unsent = new AbortController()
@@ -85,14 +102,15 @@ export class Pools<App extends Contract = Contract> {
       const stop = this.#line.world.after(patienceMs, () => leave(late))
       if (signal?.aborted) return abort()
       signal?.addEventListener('abort', abort, { once: true })
-      this.#line.call<HoldAnswer<Data>>('pools.acquire', wish, 'safe', { signal: unsent.signal }).then((answer) => {
-        if (left) void this.#line.call('pools.release', { hold: answer.hold }, 'bound').catch(() => undefined)
-        else {
-          stop()
-          signal?.removeEventListener('abort', abort)
-          resolve(answer)
-        }
-      }, leave)
+      const granted = (answer: HoldAnswer<Data>, sentAt: number): void => {
+        if (left) return void this.#line.call('pools.release', { hold: answer.hold }, 'bound').catch(() => undefined)
+        stop()
+        signal?.removeEventListener('abort', abort)
+        resolve({ answer, sentAt })
+      }
+      // Two that are bound to a connection that is gone end with it; one that is not would stay.
+      const kind = wish.detached === true ? 'once' : 'safe'
+      this.#line.call('pools.acquire', wish, kind, { signal: unsent.signal }, granted).catch(leave)
     })
   }
 

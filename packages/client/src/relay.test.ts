@@ -131,3 +131,24 @@ test('a pause before a channel is asked for again ends with the client', async (
   wire.refuse('relay.join', 'overloaded')
   await settled()
 })
+
+test('a loop over a channel can be left while it waits', async (t) => {
+  const { nitka } = start(t)
+  const loop = nitka.relay('cursors').messages()
+  const next = watched(loop.next())
+  const returned = watched(loop.return())
+  await settled()
+  assert.deepEqual([next.value?.done, returned.done], [true, true])
+})
+
+test('a channel that is refused while nobody listens for its end is told to onError', async (t) => {
+  const { nitka, live, errors } = start(t)
+  nitka.relay('bad')
+  const wire = await live()
+  wire.refuse('relay.join', 'forbidden')
+  await settled()
+  assert.deepEqual(
+    errors.map((error: any) => error.code),
+    ['forbidden'],
+  )
+})

@@ -2,6 +2,7 @@
 
 import type { Contract, Named, NameOf } from './contract.ts'
 import { Emitter } from './emitter.ts'
+import { endable } from './endable.ts'
 import { NitkaError } from './errors.ts'
 import type { Line } from './line.ts'
 
@@ -19,6 +20,12 @@ interface Published {
   readonly channel: string
   readonly message: never
   readonly binary?: boolean
+}
+
+/** One that goes over the messages of a channel. */
+interface Loop {
+  over: boolean
+  wake: (() => void) | undefined
 }
 
 /** More than this in the socket, and a message is rather not sent than sent late. */
@@ -66,29 +73,36 @@ export class RelayChannel<Message = unknown> {
   }
 
   /** What others publish, for `for await`. A loop that is slower than the channel misses the oldest. */
-  async *messages({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Message, void, undefined> {
+  messages({ signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<Message, void, undefined> {
+    const loop: Loop = { over: false, wake: undefined }
+    return endable(this.#messages(loop, signal), () => {
+      loop.over = true
+      loop.wake?.()
+    })
+  }
+
+  async *#messages(loop: Loop, signal: AbortSignal | undefined): AsyncGenerator<Message, void, undefined> {
     const kept: Message[] = []
-    let wake: (() => void) | undefined
+    const wake = (): void => loop.wake?.()
     const offs = [
       this.on('message', ({ message }) => {
         if (kept.push(message) > keptMax) kept.shift()
-        wake?.()
+        wake()
       }),
-      this.on('left', () => wake?.()),
+      this.on('left', wake),
     ]
-    const stop = (): void => wake?.()
-    signal?.addEventListener('abort', stop)
+    signal?.addEventListener('abort', wake)
     try {
-      while (!signal?.aborted) {
+      for (;;) {
         while (kept.length > 0) yield kept.shift() as Message
-        if (this.#over || signal?.aborted) return
+        if (this.#over || loop.over || signal?.aborted) return
         await new Promise<void>((resolve) => {
-          wake = resolve
+          loop.wake = resolve
         })
       }
     } finally {
       for (const off of offs) off()
-      signal?.removeEventListener('abort', stop)
+      signal?.removeEventListener('abort', wake)
     }
   }
 
@@ -115,8 +129,9 @@ export class RelayChannel<Message = unknown> {
     } catch (thrown) {
       const error = thrown as NitkaError
       if (error.code === 'lost' || this.#over) return
-      if (error.retry) this.#line.again(() => !this.#over && void this.resume())
-      else this.end(error)
+      if (error.retry) return void this.#line.again(() => !this.#over && void this.resume())
+      this.#events.unheard('left', error)
+      this.end(error)
     }
   }
 

@@ -205,3 +205,29 @@ test('a request is given up after 35 s, or as long as the application says; erro
   nitka.close()
   assert.equal(await codeOf(nitka.requests.call('sum')), 'closed')
 })
+
+test('a type that is refused for now and handled anew meanwhile is registered once', async (t) => {
+  const { nitka, server, pass, wire, errors } = await live(t)
+  server.on('requests.execute', () => {
+    throw new Refusal('unavailable')
+  })
+  const stop = nitka.requests.handle('sum', () => 1)
+  await settled()
+  stop()
+  server.on('requests.execute', () => ({}))
+  nitka.requests.handle('sum', () => 2)
+  await pass(1_000)
+  assert.deepEqual([wire.calls('requests.execute').length, errors], [2, []])
+})
+
+test('who answers is told at once that nobody waits any more when the connection is lost', async (t) => {
+  const { nitka, wire } = await live(t)
+  let signal: AbortSignal | undefined
+  nitka.requests.handle('sum', (_payload, context) => {
+    signal = context.signal
+    return new Promise(() => undefined)
+  })
+  ask(wire, 1, {})
+  wire.end()
+  assert.equal(signal?.reason?.code, 'lost')
+})

@@ -56,9 +56,11 @@ export class Requests<App extends Contract = Contract> {
   constructor(line: Line) {
     this.#line = line
     line.onLive(() => {
-      // The server has told the askers that their executor was lost.
-      this.#callOff(new NitkaError('lost', 'the connection was lost'))
       for (const type of this.#types.keys()) void this.#register(type)
+    })
+    line.events.on('state', ({ state }) => {
+      // The server tells the askers that their executor was lost.
+      if (state === 'waiting') this.#callOff(new NitkaError('lost', 'the connection was lost'))
     })
     line.on<Execute>('requests.execute', (request) => void this.#execute(request))
     line.on<{ id: number }>('requests.cancel', ({ id }) =>
@@ -136,8 +138,11 @@ export class Requests<App extends Contract = Contract> {
     } catch (thrown) {
       const error = thrown as NitkaError
       if (error.code === 'lost' || error.code === 'closed' || this.#types.get(type) !== handled) return
-      if (error.retry) this.#line.again(() => void this.#register(type))
-      else {
+      if (error.retry) {
+        this.#line.again(() => {
+          if (this.#types.get(type) === handled) void this.#register(type)
+        })
+      } else {
         this.#types.delete(type)
         if (onRefused === undefined) this.#line.onError(error)
         else onRefused(error)

@@ -60,7 +60,7 @@ export class Room<Message = unknown> {
       },
       joined: (answer, again) => this.#joined(answer, again),
       gap: (gap) => this.#events.emit('gap', gap),
-      refused: (error) => this.end(error),
+      refused: (error) => this.#refused(error),
       readAfter: (after, signal) => line.call('rooms.history', { room: id, after, limit: 200 }, 'safe', { signal }),
     })
     const listeners = (): number => this.#events.count('message')
@@ -207,7 +207,7 @@ export class Room<Message = unknown> {
     }
     this.#events.emit(name, event)
     if (name === 'removed' && (event as RoomEvents<Message>['removed']).user === this.#line.hello?.user) {
-      this.end(new NitkaError('forbidden', 'the membership ended'))
+      this.#refused(new NitkaError('forbidden', 'the membership ended'))
     }
   }
 
@@ -219,6 +219,12 @@ export class Room<Message = unknown> {
     this.#follower.close(error)
     this.#feed.end()
     this.#events.emit('left', error === undefined ? {} : { error })
+  }
+
+  #refused(error: NitkaError): void {
+    // At first whoever joins is told.
+    if (this.#info !== undefined) this.#events.unheard('left', error)
+    this.end(error)
   }
 
   #joined({ room, read, unread, presence, recovered }: RoomJoined<Message>, again: boolean): void {

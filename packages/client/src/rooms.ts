@@ -59,7 +59,7 @@ export class Rooms<App extends Contract = Contract> {
       if (this.#line.state === 'live') room.resume()
     }
     const begun = room.begin(options.since === undefined && known === undefined ? (options.history ?? 0) : 0)
-    await (signal === undefined ? begun : unlessAborted(begun, signal, () => room.abandon()))
+    await unlessAborted(begun, signal, () => room.abandon())
     return room as unknown as Room<Named<App, 'rooms', Id>>
   }
 

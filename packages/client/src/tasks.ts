@@ -96,11 +96,13 @@ export class Tasks<App extends Contract = Contract> {
     handler: TaskHandler<PayloadOf<App, Queue>>,
   ): Worker<PayloadOf<App, Queue>> {
     if (this.#line.state === 'closed') throw new NitkaError('closed', 'the client was closed')
-    if (this.#workers.has(queue)) throw new NitkaError('conflict', `this client works on ${queue} already`)
+    if (this.#workers.get(queue)?.over === false)
+      throw new NitkaError('conflict', `this client works on ${queue} already`)
     const worker = new Worker<PayloadOf<App, Queue>>(this.#line, queue, options, handler, () => {
-      this.#stopped(queue)
+      if (this.#workers.get(queue) === known) this.#workers.delete(queue)
     })
-    this.#workers.set(queue, worker as unknown as Worker<never>)
+    const known = worker as unknown as Worker<never>
+    this.#workers.set(queue, known)
     if (this.#line.state === 'live') worker.resume()
     return worker
   }
@@ -154,9 +156,5 @@ export class Tasks<App extends Contract = Contract> {
   /** @internal */
   end(error: NitkaError | undefined): void {
     for (const worker of [...this.#workers.values()]) worker.end(error)
-  }
-
-  #stopped(queue: string): void {
-    this.#workers.delete(queue)
   }
 }

@@ -6,6 +6,7 @@ import type { Contract } from './contract.ts'
 import { NitkaError } from './errors.ts'
 import { Nitka, type NitkaOptions } from './nitka.ts'
 import type { Dial } from './wire.ts'
+import { realWorld } from './world.ts'
 
 export { type ErrorCode, NitkaError } from './errors.ts'
 export type { Nitka, NitkaOptions } from './nitka.ts'
@@ -19,6 +20,10 @@ export interface TcpOptions extends NitkaOptions {
 const defaultPort = 41_969
 /** Characters of a value that has not ended; the server sends no larger ones. */
 const valueMax = 64 * 1_048_576
+/** Begins what the server says to whom it lets not in: they have not said yet what they speak. */
+const refusal = '{"type":"errMsgFromClient"'
+/** How long a peer has to take the goodbye. */
+const goodbyeMs = 1_000
 
 /**
  * Connects to a server's TCP port, and stays connected until `close`.
@@ -64,7 +69,10 @@ function dialTcp(open: (opened: () => void) => Socket): Dial {
       // One join per chunk; a value that spans many chunks waits in `rest`.
       const values = (rest + chunk).split('\n')
       rest = values.pop() ?? ''
-      for (const value of values) if (!over && value !== '') events.text(value)
+      for (const value of values) {
+        if (value.startsWith(refusal)) reason = reasonIn(value)
+        else if (!over && value !== '') events.text(value)
+      }
       if (rest.length > valueMax) socket.destroy(new Error('the server sent too large a value'))
     })
     socket.on('error', (error) => {
@@ -75,12 +83,23 @@ function dialTcp(open: (opened: () => void) => Socket): Dial {
       send: (text) => void socket.write(`${text}\n`),
       close() {
         over = true
-        // An orderly end releases holds at once; a peer that is gone does not hold up the socket.
+        if (socket.connecting) return void socket.destroy()
+        // An orderly end releases holds at once; a peer that is gone, or reads nothing, does not hold up the socket.
+        const stop = realWorld.after(goodbyeMs, () => socket.destroy())
+        socket.on('close', stop)
         socket.end(() => socket.destroy())
       },
       get waiting() {
         return socket.writableLength
       },
     }
+  }
+}
+
+function reasonIn(value: string): string {
+  try {
+    return String(JSON.parse(value).resultJob.err)
+  } catch {
+    return value
   }
 }

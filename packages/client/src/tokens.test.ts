@@ -218,3 +218,14 @@ test('who is told to come back because of bad tokens from their address comes ba
   assert.equal(nitka.state, 'live')
   assert.deepEqual(tokensOf(server), ['t1', 't2'])
 })
+
+test('a function that goes on giving the token that is about to end is asked once a second at most', async (t) => {
+  let asked = 0
+  const token = () => `the same, asked for ${++asked} times`
+  const { server, live, pass } = start(t, { token, pingMs: 0 })
+  const wire = await live({ expiresInMs: 100 })
+  server.on('session.hello', () => ({ ...hello, session: 'x', expiresInMs: 1 }))
+  await pass(10_000)
+  assert.ok(asked <= 11, `asked ${asked} times`)
+  assert.equal(wire.over, false)
+})

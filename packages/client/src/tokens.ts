@@ -8,6 +8,8 @@ export type TokenSource = string | (() => string | Promise<string>)
 /** A new one is asked for this long before the old one ends, or at nine tenths of a shorter life. */
 const aheadMs = 30_000
 const againMs = 5_000
+/** A source that goes on giving the old one is not asked more often than that. */
+const renewMinMs = 1_000
 
 export class Tokens {
   readonly #source: TokenSource | undefined
@@ -45,7 +47,7 @@ export class Tokens {
   good(expiresInMs: number | undefined, renew: (token: string) => Promise<void>): void {
     this.stop()
     if (expiresInMs === undefined || !this.renewable) return
-    this.#again(Math.max(expiresInMs - aheadMs, expiresInMs * 0.9), renew)
+    this.#again(Math.max(expiresInMs - aheadMs, expiresInMs * 0.9, renewMinMs), renew)
   }
 
   stop(): void {

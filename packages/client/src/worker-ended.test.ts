@@ -180,3 +180,60 @@ test('tasks are added under a key, so that a repeat adds nothing', async (t) => 
   next.answer('tasks.add', { tasks: [{ id: 'x', queue: 'q', repeated: true }] })
   assert.deepEqual(await added, { id: 'x', queue: 'q', repeated: true })
 })
+
+test('who slept through a lease stops on the next connection, not when timers that slept too go off', async (t) => {
+  const { nitka, wire, world, reconnect, pass } = await live(t)
+  let signal: AbortSignal | undefined
+  nitka.tasks.work('q', {}, (_task, context) => {
+    signal = context.signal
+    return new Promise(() => undefined)
+  })
+  batch(wire, 'a')
+  world.slept = 3_600_000
+  await reconnect()
+  await pass(0)
+  assert.equal(signal?.aborted, true)
+})
+
+test('a queue that is refused while nobody listens for the end of the worker is told to onError', async (t) => {
+  const { nitka, server, errors } = await live(t)
+  server.on('tasks.work', () => {
+    throw new Refusal('forbidden')
+  })
+  nitka.tasks.work('q', {}, () => undefined)
+  await settled()
+  assert.deepEqual(
+    errors.map((error: any) => error.code),
+    ['forbidden'],
+  )
+})
+
+test('a batch that was on its way when the worker stopped is worked on and reported, before stop resolves', async (t) => {
+  const { nitka, wire, server } = await live(t)
+  server.answerers.delete('tasks.stop')
+  const done: string[] = []
+  const worker = nitka.tasks.work('q', {}, ({ id }) => void done.push(id))
+  const stopped = watched(worker.stop())
+  batch(wire, 'a')
+  await settled()
+  assert.deepEqual([done, stopped.done], [['a'], false])
+  wire.answer('tasks.stop')
+  await settled()
+  assert.deepEqual([wire.calls('tasks.report').length, stopped.done], [1, true])
+  batch(wire, 'b')
+  assert.deepEqual(done, ['a'])
+})
+
+test('one that works on the queue anew gets what was on its way to the one that stopped', async (t) => {
+  const { nitka, wire, server } = await live(t)
+  server.answerers.delete('tasks.stop')
+  const done: string[] = []
+  void nitka.tasks.work('q', {}, () => void done.push('first')).stop()
+  nitka.tasks.work('q', {}, () => void done.push('second'))
+  batch(wire, 'a')
+  wire.answer('tasks.stop')
+  await settled()
+  batch(wire, 'b')
+  await settled()
+  assert.deepEqual(done, ['second', 'second'])
+})

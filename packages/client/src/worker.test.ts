@@ -109,7 +109,7 @@ test('a lease is renewed at 40 % of its time, as long as the work goes on', asyn
   await pass(3_999)
   assert.equal(wire.calls('tasks.extend').length, 0)
   await pass(1)
-  assert.deepEqual(wire.calls('tasks.extend')[0]?.params, { id: 'a', token: '1.1' })
+  assert.deepEqual(wire.calls('tasks.extend')[0]?.params, { id: 'a', token: '1.1', lease })
   await pass(40_000)
   assert.equal(wire.calls('tasks.extend').length, 11)
   assert.equal(task('a').signal.aborted, false)

@@ -6,6 +6,7 @@ import { type NitkaError, reasonOf } from './errors.ts'
 import { type Because, Leased } from './leased.ts'
 import type { Line } from './line.ts'
 import { Reports } from './reports.ts'
+import { patient } from './sending.ts'
 
 /** A task, as its handler gets it. */
 export interface Task<Payload = object> {
@@ -60,6 +61,8 @@ export class Worker<Payload = object> {
   readonly #running = new Map<string, Leased>()
   readonly #works = new Set<Promise<void>>()
   readonly #onStopped: () => void
+  readonly #off: () => void
+  #leaving: Promise<void> | undefined
   #asked = false
   #over = false
 
@@ -80,8 +83,15 @@ export class Worker<Payload = object> {
     this.#reports = new Reports(line, (ids) => {
       for (const id of ids) this.#events.emit('stale', { id })
     })
-    signal?.addEventListener('abort', () => void this.stop(), { once: true })
-    if (signal?.aborted) queueMicrotask(() => void this.stop())
+    const stop = (): void => void this.stop()
+    signal?.addEventListener('abort', stop, { once: true })
+    this.#off = () => signal?.removeEventListener('abort', stop)
+    if (signal?.aborted) queueMicrotask(stop)
+  }
+
+  /** @internal Another one may work on the queue. */
+  get over(): boolean {
+    return this.#over
   }
 
   /** Tasks at work. */
@@ -96,10 +106,8 @@ export class Worker<Payload = object> {
 
   /** Takes no more, and resolves when what is at work has ended and is reported. */
   async stop(): Promise<void> {
-    if (!this.#over) {
-      this.end()
-      void this.#line.call('tasks.stop', { queue: this.queue }, 'bound').catch(() => undefined)
-    }
+    if (this.#finish()) this.#leaving = this.#leave()
+    await this.#leaving
     await Promise.all(this.#works)
     await this.#reports.told()
   }
@@ -112,6 +120,7 @@ export class Worker<Payload = object> {
   /** @internal A connection is there. What is at work is a part of the batch: the next one waits for its end. */
   resume(): void {
     this.#asked = false
+    for (const leased of this.#running.values()) leased.watch()
     void this.#ask()
   }
 
@@ -136,10 +145,22 @@ export class Worker<Payload = object> {
 
   /** @internal It takes no more. */
   end(error?: NitkaError): void {
-    if (this.#over) return
+    if (this.#finish(error)) this.#onStopped()
+  }
+
+  /** False: it was over before. */
+  #finish(error?: NitkaError): boolean {
+    if (this.#over) return false
     this.#over = true
-    this.#onStopped()
+    this.#off()
     this.#events.emit('stopped', error === undefined ? {} : { error })
+    return true
+  }
+
+  /** A batch may be on its way, and is worked on: passed over, each of its tasks would wait for its lease, and lose an attempt. */
+  async #leave(): Promise<void> {
+    await this.#line.call('tasks.stop', { queue: this.queue }, 'bound', patient({})).catch(() => undefined)
+    this.#onStopped()
   }
 
   async #ask(): Promise<void> {
@@ -151,7 +172,10 @@ export class Worker<Payload = object> {
       const error = thrown as NitkaError
       // The next connection asks again.
       if (error.code === 'lost' || this.#over) return
-      if (!error.retry) return this.end(error)
+      if (!error.retry) {
+        this.#events.unheard('stopped', error)
+        return this.end(error)
+      }
       this.#line.again(() => {
         this.#asked = false
         void this.#ask()

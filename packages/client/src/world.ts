@@ -2,7 +2,7 @@
 
 /** A clock and a source of chance. */
 export interface World {
-  /** Milliseconds that only grow. */
+  /** Milliseconds that only grow, also while the computer sleeps. */
   now(): number
   /** Runs `task` once, `ms` from now. Returns how to call it off. */
   after(ms: number, task: () => void): () => void
@@ -16,8 +16,30 @@ export interface World {
 const timerMax = 2 ** 31 - 1
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_'
 
+/** What two clocks differ in by themselves between two looks. */
+const driftMs = 1_000
+
+/**
+ * A clock that only grows, and goes on during a sleep, in which those of some systems stand still. A wall clock that was set
+ * forward looks like a sleep: then holds and leases end too soon, not too late.
+ */
+export function wakeful(passed: () => number, wall: () => number): () => number {
+  let ahead = wall() - passed()
+  let slept = 0
+  return () => {
+    const now = passed()
+    const more = wall() - now - ahead
+    if (more > driftMs) slept += more
+    if (more > 0) ahead += more
+    return now + slept
+  }
+}
+
 export const realWorld: World = {
-  now: () => performance.now(),
+  now: wakeful(
+    () => performance.now(),
+    () => Date.now(),
+  ),
   after(ms, task) {
     const timer = setTimeout(task, Math.min(ms, timerMax))
     return () => clearTimeout(timer)

@@ -68,6 +68,37 @@ test('who stops waiting for a resource does not keep it', async (t) => {
   await eventually(async () => (await tcp.pools.status('proxies')).free === 1, 'it is free again')
 })
 
+test('a call that the server cannot read ends with its error, once, and disturbs no other', async (t) => {
+  const { server } = await start(t)
+  const tcp = connect(`tcp://127.0.0.1:${server.socketPort}`, { token: 'anna' })
+  t.after(() => tcp.close())
+  await tcp.rooms.create({ name: 'Tea', id: 'tea', open: true })
+  const { session } = tcp.server ?? {}
+  server.requests.handle('slow', () => new Promise((resolve) => setImmediate(() => resolve('done'))))
+  const other = tcp.requests.call('slow')
+  let deep: unknown = 'deep'
+  for (let i = 0; i < 40; i++) deep = [deep]
+  const odd = [deep, JSON.parse('{"__proto__":1}')]
+  for (const message of odd) await assert.rejects(tcp.rooms.send('tea', message), { code: 'invalid' })
+  assert.equal(await other, 'done')
+  await tcp.rooms.send('tea', 'fine')
+  assert.equal(tcp.server?.session, session)
+})
+
+test('a call that is larger than the server takes is refused before it is sent, also one that waited', async (t) => {
+  const { server } = await start(t, { socketBytes: 4_096 })
+  const tcp = connect(`tcp://127.0.0.1:${server.socketPort}`, { token: 'anna' })
+  t.after(() => tcp.close())
+  const waited = tcp.rooms.send('tea', 'x'.repeat(4_096))
+  await assert.rejects(waited, { code: 'too-large' })
+  await tcp.flush()
+  const { session } = tcp.server ?? {}
+  await assert.rejects(tcp.rooms.send('tea', 'x'.repeat(4_096)), { code: 'too-large' })
+  await tcp.rooms.create({ name: 'Tea', id: 'tea', open: true })
+  await tcp.rooms.send('tea', 'x'.repeat(3_900))
+  assert.equal(tcp.server?.session, session)
+})
+
 test('an address that is none is refused at once', () => {
   assert.throws(() => connect('http://127.0.0.1'), { code: 'invalid' })
   assert.throws(() => connect('tcp://'), { code: 'invalid' })

@@ -13,6 +13,7 @@ export const hello = {
   durability: 'disk',
   pingMs: 25_000,
   payloadBytesMax: 65_536,
+  callBytesMax: 1_000_000,
 }
 
 export interface Started {

@@ -51,9 +51,14 @@ export class FaultProxy {
     this.#harming = false
   }
 
+  /** Ends the connections that there are. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   close(): void {
     this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
+    this.cut()
   }
 
   #accept(client: Socket): void {

@@ -8,10 +8,12 @@ export class FakeWorld implements World {
   /** What is drawn next; after that `usual`. */
   readonly chances: number[] = []
   usual = 0.5
+  /** How long the computer has slept: its timers stood still. */
+  slept = 0
   #ids = 0
 
   now(): number {
-    return this.clock.monotonic()
+    return this.clock.monotonic() + this.slept
   }
 
   after(ms: number, task: () => void): () => void {

@@ -1,7 +1,7 @@
 // What travels between a Nitka server and its clients. No I/O, no schema library: those who only validate load
 // `@nitka/protocol/schemas`.
 
-export { type CloseReason, closeCodes } from './close-codes.ts'
+export { type CloseReason, closeCodes, closeTexts } from './close-codes.ts'
 export { type ErrorCode, errors, NitkaError, toNitkaError } from './errors.ts'
 export { encodeId, IdSource, idTime, isId } from './ids.ts'
 export { isObject, parseJson } from './json.ts'

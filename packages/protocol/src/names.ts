@@ -3,7 +3,7 @@
 import { NitkaError } from './errors.ts'
 import { limits } from './limits.ts'
 
-const encoder = new TextEncoder()
+const encoder = /* @__PURE__ */ new TextEncoder()
 
 /** Bytes of UTF-8. */
 export function byteLength(text: string): number {

@@ -210,7 +210,12 @@ function rpcServices(
     store: engine.logs,
     node: encodeId(world.random.bytes(12)),
     durability: engine.durability,
-    limits: { subscriptionsMax: config.subscriptions, payloadBytesMax: config.payloadBytes, pingMs: config.pingMs },
+    limits: {
+      subscriptionsMax: config.subscriptions,
+      payloadBytesMax: config.payloadBytes,
+      pingMs: config.pingMs,
+      messageBytesMax: { websocket: envelopeBytes(config), tcp: config.socketBytes },
+    },
     now: () => world.clock.now(),
   }
 }

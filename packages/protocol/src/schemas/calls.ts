@@ -51,6 +51,9 @@ export const calls = {
       }),
       pingMs: Type.Integer(),
       payloadBytesMax: Type.Integer(),
+      callBytesMax: Type.Integer({
+        description: 'Of a whole call. A larger one ends the connection: nobody can say which call it was.',
+      }),
       expires: Type.Optional(
         Type.String({ description: 'When the token ends, and the connection with it, unless a newer one is given.' }),
       ),
@@ -90,6 +93,12 @@ export const calls = {
           Type.Boolean({
             description:
               'True: from what this device has confirmed by `direct.ack`, as the server remembers it, instead of `since`. Then only what is confirmed counts as delivered.',
+          }),
+        ),
+        confirms: Type.Optional(
+          Type.Boolean({
+            description:
+              'True: with `since`, too, only what is confirmed counts as delivered. Absent: what the socket took, unless the device has ever confirmed.',
           }),
         ),
       },

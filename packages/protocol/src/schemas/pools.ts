@@ -39,6 +39,18 @@ export const Hold = Type.Object({
   token: Token,
   until: Time,
   leftMs: Type.Integer({ minimum: 0, description: 'Until then, in milliseconds, for those whose clock differs.' }),
+  waitedMs: Type.Integer({
+    minimum: 0,
+    description:
+      'How long the answer took, in milliseconds, waiting in line included. Counted from that long after asking, `leftMs` is never too long.',
+  }),
+  graceMs: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description:
+        'How long it outlives its connection when that is lost, in milliseconds. Absent: it is not bound to one.',
+    }),
+  ),
 })
 
 export const Acquire = Type.Object(

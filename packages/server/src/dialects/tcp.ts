@@ -6,7 +6,7 @@ import type { Session } from '../sessions/session.ts'
 import type { LineFraming } from '../sessions/wire.ts'
 import { PlainRequests } from './plain/requests.ts'
 import type { RpcServices } from './rpc/context.ts'
-import { Rpc } from './rpc/rpc.ts'
+import { isCall, Rpc } from './rpc/rpc.ts'
 
 export function tcpEndpoint(services: RpcServices): LineEndpoint {
   const identity = services.authenticator.required === true ? 'later' : 'optional'
@@ -30,13 +30,15 @@ class TcpDialect implements LineDialect {
     try {
       value = parseJson(text, limits.listKeys)
     } catch (thrown) {
+      const error = toNitkaError(thrown)
+      // Of a client that would say the same again on its next connection: it is told which call it was.
+      if (isCall(text)) return this.#speakRpc().refuseText(text, error)
       // Whatever speaks another protocol, a web page for one, gets no second try.
-      this.refuseLine(toNitkaError(thrown), framing)
+      this.refuseLine(error, framing)
       return this.#session.close('policy')
     }
     if (!isObject(value) || value.jsonrpc !== '2.0') return this.#plain.receiveValue(value, bytes, framing)
-    this.#rpc ??= new Rpc(this.#session, this.#services)
-    this.#rpc.receiveValue(value, bytes)
+    this.#speakRpc().receiveValue(value, bytes)
   }
 
   refuseLine(error: NitkaError, framing: LineFraming): void {
@@ -55,5 +57,10 @@ class TcpDialect implements LineDialect {
   closed(): void {
     this.#plain.closed()
     this.#rpc?.closed()
+  }
+
+  #speakRpc(): Rpc {
+    this.#rpc ??= new Rpc(this.#session, this.#services)
+    return this.#rpc
   }
 }

@@ -68,6 +68,8 @@ export interface DirectJoined extends Joined, Unread {
 export interface DirectReceiver {
   readonly recipient: Recipient
   readonly encoder: Encoder<LogMessage>
+  /** It tells what was delivered; that its socket took it says nothing. */
+  readonly confirms?: boolean
   /** The store does not answer; nothing more follows. */
   readonly failed: (error: unknown) => void
   /** Entries were passed over because the store cannot serve them. */
@@ -178,7 +180,8 @@ export class Direct {
     since: Position | 'pending' | undefined,
     receiver: DirectReceiver,
   ): Promise<DirectJoined> {
-    const { took, pendingAfter, release } = this.#inbox(user).hold(device)
+    const { took: counted, pendingAfter, release } = this.#inbox(user).hold(device)
+    const took = since === 'pending' || receiver.confirms === true ? () => undefined : counted
     let joined: Joined | undefined
     const close = (): void => {
       joined?.subscription.close()
@@ -192,7 +195,7 @@ export class Direct {
         // Of another past the cursor says nothing: what comes from now on follows.
         const changed = !joined.recovery.recovered && joined.recovery.reason === 'history-changed'
         const begun = { from: changed ? joined.state.head : from }
-        return { ...joined, ...begun, ...(await this.unread(user)), took: () => undefined, close }
+        return { ...joined, ...begun, ...(await this.unread(user)), took, close }
       }
       const events = { taken: took, failed, missing }
       joined = await this.#log.join(logOf(user), since, { ...receiver, events })

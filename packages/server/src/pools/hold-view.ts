@@ -15,12 +15,22 @@ export interface HoldView {
   readonly until: number
   /** Until then, in milliseconds. */
   readonly leftMs: number
+  /** How long this answer took, waiting in line included. Whoever counts `leftMs` from that long after asking never counts too much. */
+  readonly waitedMs: number
+  /** How long it outlives its connection, when that is lost. Absent: it is not bound to one. */
+  readonly graceMs?: number
 }
 
-/** @param now monotonic */
-export function viewOf({ id: hold, pool, resources, token, until, ends }: Hold, now: number): HoldView {
+/** @param times monotonic: now, and when it was asked */
+export function viewOf(
+  { id: hold, pool, resources, token, until, ends, owner }: Hold,
+  times: { readonly now: number; readonly askedAt: number },
+  graceMs: number,
+): HoldView {
+  const { now, askedAt } = times
   return {
     ...{ hold, pool: pool.name, token, until, leftMs: Math.max(0, Math.floor(ends - now)) },
+    ...{ waitedMs: Math.floor(now - askedAt), ...(owner === undefined ? {} : { graceMs }) },
     resources: resources.map(({ id, data }) => (data === undefined ? { id } : { id, data })),
   }
 }

@@ -114,25 +114,26 @@ export class Pools {
    * @throws NitkaError `busy` not free in time, `not-found` no such pool, `overloaded`
    */
   acquire(holder: Holder, wish: Acquire, id: string = newId(this.#parts.random)): Promise<HoldView> {
+    const askedAt = this.#parts.clock.monotonic()
     const known = this.#holds.get(id)
-    if (known !== undefined) return Promise.resolve(viewOf(known, this.#parts.clock.monotonic()))
+    if (known !== undefined) return Promise.resolve(this.#view(known, askedAt))
     const pool = this.pool(wish.pool)
     const { count = 1, ttl = this.#options.ttlMs, wait = 0, detached = false } = wish
     this.#demandRoom(holder, pool)
-    if (pool.open(count)) return this.#give(holder, pool.take(count), { id, pool, ttlMs: ttl, detached })
+    const terms = { id, pool, ttlMs: ttl, detached, askedAt }
+    if (pool.open(count)) return this.#give(holder, pool.take(count), terms)
     if (wait === 0) {
       this.unserved += 1
       return Promise.reject(busy(pool, count))
     }
-    const now = this.#parts.clock.monotonic()
     return new Promise((resolve, reject) => {
       const owner = holder.owner ?? nobody
       const waiter: Waiter = {
         ...{ pool, user: holder.user, owner, count, ttlMs: ttl, detached },
-        ...{ since: now, ends: now + wait, over: false },
+        ...{ since: askedAt, ends: askedAt + wait, over: false },
         serve: (resources) => {
           this.#waiters.delete(owner, waiter)
-          this.#give(holder, resources, { id, pool, ttlMs: ttl, detached }).then(resolve, reject)
+          this.#give(holder, resources, terms).then(resolve, reject)
         },
         refuse: (error) => {
           this.unserved += 1
@@ -164,16 +165,18 @@ export class Pools {
       throw new NitkaError('conflict', `the hold ${id} has the token ${hold.token}`, { field: 'token' })
     }
     const { clock, store } = this.#parts
-    hold.full = clock.monotonic() + ttl
+    const askedAt = clock.monotonic()
+    hold.full = askedAt + ttl
     hold.until = clock.now() + ttl
     this.#holds.endAt(hold, hold.full)
     this.#alarm.set()
     await store.save([this.#record(hold)])
-    return viewOf(hold, clock.monotonic())
+    return this.#view(hold, askedAt)
   }
 
   /** Takes a hold over from the connection that was lost. @throws NitkaError as `renew` */
   async attach(holder: Holder, id: string): Promise<HoldView> {
+    const askedAt = this.#parts.clock.monotonic()
     const hold = this.#mine(holder, id)
     this.#holds.disown(hold)
     if (!hold.detached && holder.owner !== undefined) this.#holds.own(hold, holder.owner)
@@ -182,7 +185,7 @@ export class Pools {
       this.#alarm.set()
     }
     if (this.#parts.connections !== undefined) await this.#parts.store.save([this.#record(hold)])
-    return viewOf(hold, this.#parts.clock.monotonic())
+    return this.#view(hold, askedAt)
   }
 
   /** Whether the token is the one of the hold that has the resource now: for whoever guards it. */
@@ -274,10 +277,16 @@ export class Pools {
   async #give(
     holder: Holder,
     resources: readonly Resource[],
-    terms: { readonly id: string; readonly pool: Pool; readonly ttlMs: number; readonly detached: boolean },
+    terms: {
+      readonly id: string
+      readonly pool: Pool
+      readonly ttlMs: number
+      readonly detached: boolean
+      readonly askedAt: number
+    },
   ): Promise<HoldView> {
     const { clock, store } = this.#parts
-    const { id, pool, ttlMs, detached } = terms
+    const { id, pool, ttlMs, detached, askedAt } = terms
     const token = this.#tokens.take()
     const since = clock.now()
     const ends = clock.monotonic() + ttlMs
@@ -295,7 +304,11 @@ export class Pools {
     }
     this.acquired += 1
     await store.save([this.#record(hold)])
-    return viewOf(hold, clock.monotonic())
+    return this.#view(hold, askedAt)
+  }
+
+  #view(hold: Hold, askedAt: number): HoldView {
+    return viewOf(hold, { now: this.#parts.clock.monotonic(), askedAt }, this.#options.graceMs)
   }
 
   #record(hold: Hold): PoolRecord {

@@ -121,12 +121,23 @@ export class Permits {
   demand(who: Identity, action: Action, target: string): Promise<void> | undefined {
     const answer = permitted(this.#authorize, who, action, target)
     if (this.#last === undefined && typeof answer === 'boolean') return answer ? undefined : refuse(action)
+    return this.#inTurn(answer).then((mine) => {
+      if (!mine) refuse(action)
+    })
+  }
+
+  /** Resolves when all that was asked before is answered: for what ends something that may have to be permitted still. */
+  turn(): Promise<unknown> | undefined {
+    return this.#last === undefined ? undefined : this.#inTurn(true).then(() => undefined)
+  }
+
+  #inTurn(answer: boolean | Promise<boolean>): Promise<boolean> {
     const settled = Promise.allSettled([this.#last, answer])
     this.#last = settled
     return settled.then(([, mine]) => {
       if (this.#last === settled) this.#last = undefined
       if (mine.status === 'rejected') throw mine.reason
-      if (!mine.value) refuse(action)
+      return mine.value
     })
   }
 }

@@ -1,7 +1,7 @@
 // A session: the server's object for a connection. Owns who it is, its birth and its death; the outbox owns what it
 // writes, the intake how fast it reads, the dialect what the bytes mean.
 
-import { type CloseReason, closeCodes } from '@nitka/protocol'
+import { type CloseReason, closeCodes, closeTexts } from '@nitka/protocol'
 import type { Pulse } from '../fanout/pulse.ts'
 import type { Recipient } from '../fanout/recipient.ts'
 import type { Clock, Timer } from '../world.ts'
@@ -132,7 +132,7 @@ export class Session implements Recipient {
   }
 
   /** Writes what is queued, then closes. May be called twice. */
-  close(reason: CloseReason, text: string = closeCodes[reason].doc): void {
+  close(reason: CloseReason, text: string = closeTexts[reason]): void {
     if (this.ended !== undefined) return
     this.#end(reason)
     this.#outbox.close()
@@ -146,7 +146,7 @@ export class Session implements Recipient {
   }
 
   /** Takes nothing more, answers what is under way, then closes. */
-  finish(reason: CloseReason, text: string = closeCodes[reason].doc): void {
+  finish(reason: CloseReason, text: string = closeTexts[reason]): void {
     if (this.#finishing) return
     this.#finishing = true
     if (this.intake.unanswered === 0) return this.close(reason, text)

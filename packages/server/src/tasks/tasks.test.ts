@@ -193,3 +193,13 @@ test('progress is kept on the task and told to its room', async (t) => {
   })
   await assert.rejects(tasks.extend(got[0]?.task.id ?? '', '9.9'), { code: 'conflict' })
 })
+
+test('a lease of its own length has that length again when it is extended, unless another one is asked for', async (t) => {
+  const { clock, tasks, work, settled } = await open(t)
+  const { got } = work()
+  await tasks.add({ payload: {}, lease: 60_000 })
+  await settled(() => got.length === 1)
+  const [{ task, token } = assert.fail()] = got
+  assert.equal(await tasks.extend(task.id, token), clock.now() + 60_000)
+  assert.equal(await tasks.extend(task.id, token, 1_000), clock.now() + 1_000)
+})

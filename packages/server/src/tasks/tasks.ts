@@ -134,11 +134,14 @@ export class Tasks {
   }
 
   /**
-   * Gives a lease `leaseMs` from now, by default as long as tasks have here. Resolves to the new wall time of its end.
+   * Gives a lease `leaseMs` from now, by default the length that leases of the task have. Resolves to the new wall time of
+   * its end.
    * @throws NitkaError `conflict` the token is not current any more
    */
-  async extend(id: string, token: string, leaseMs: number = this.#options.leaseMs): Promise<number> {
-    const until = await this.#parts.store.extend(id, token, leaseMs)
+  async extend(id: string, token: string, leaseMs?: number): Promise<number> {
+    const { store } = this.#parts
+    const length = leaseMs ?? (await store.get(id))?.leaseMs
+    const until = length === undefined ? undefined : await store.extend(id, token, length)
     if (until === undefined) throw gone(id)
     this.#expiry.schedule()
     return until

@@ -192,9 +192,6 @@ export class LibraryWorker extends LibraryUser {
   }
 }
 
-/** How long an answer may be on its way. */
-const answerMs = 400
-
 /** Holds resources for as long as it likes: the library renews. */
 export class LibraryHolder extends LibraryUser {
   protected async visit(): Promise<void> {
@@ -224,8 +221,6 @@ export class LibraryHolder extends LibraryUser {
     for (let left = chance.between(10, 3_000); left > 0 && !hold.signal.aborted; left -= 10) {
       await simulation.sleep(10)
       if (hold.signal.aborted || line?.brokenAt !== undefined || this.line !== line) break
-      // It counts from when the answer came, the server from when it gave it.
-      if (hold.leftMs < answerMs) break
       holding.until = simulation.now
     }
     await hold.release().catch(noHold)

@@ -30,7 +30,13 @@ export interface RpcServices {
   readonly authorize: Authorize
   readonly node: string
   readonly durability: string
-  readonly limits: { readonly subscriptionsMax: number; readonly payloadBytesMax: number; readonly pingMs: number }
+  readonly limits: {
+    readonly subscriptionsMax: number
+    readonly payloadBytesMax: number
+    readonly pingMs: number
+    /** Of one message, by the way that it comes. */
+    readonly messageBytesMax: { readonly websocket: number; readonly tcp: number }
+  }
   readonly now: () => number
   readonly onInternal: (error: unknown, where: string) => void
 }

@@ -21,7 +21,10 @@ export const directCalls: Handlers<'direct'> = {
     return { ...sent, time: new Date(sent.time).toISOString() }
   },
 
-  async 'direct.resume'(context: RpcContext, { since, pending = false }: { since?: Position; pending?: boolean }) {
+  async 'direct.resume'(
+    context: RpcContext,
+    { since, pending = false, confirms = false }: { since?: Position; pending?: boolean; confirms?: boolean },
+  ) {
     if (pending && since !== undefined) {
       throw new NitkaError('invalid', 'since and pending exclude each other', { field: 'pending' })
     }
@@ -29,6 +32,7 @@ export const directCalls: Handlers<'direct'> = {
     const receiver = {
       recipient: session,
       encoder: rpcDirectEncoder(session.wire.framing),
+      confirms,
       failed: context.failed,
       missing: (ranges: readonly MissingRange[]) => context.missing(`user:${session.user}`, ranges),
     }

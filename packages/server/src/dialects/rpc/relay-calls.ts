@@ -16,7 +16,8 @@ export const relayCalls: Handlers<'relay'> = {
     return { channel }
   },
 
-  'relay.leave'({ services, relays }: RpcContext, { channel }: { channel: string }) {
+  async 'relay.leave'({ services, relays, permits }: RpcContext, { channel }: { channel: string }) {
+    await permits.turn()
     const member = relays.get(channel)
     if (member === undefined) return {}
     relays.delete(channel)

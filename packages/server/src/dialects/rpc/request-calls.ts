@@ -15,7 +15,8 @@ export const requestCalls: Handlers<'requests'> = {
     return { type }
   },
 
-  'requests.stop'({ asking }: RpcContext, { type }: { type: string }) {
+  async 'requests.stop'({ asking, permits }: RpcContext, { type }: { type: string }) {
+    await permits.turn()
     asking.stop(type)
     return {}
   },

@@ -103,9 +103,15 @@ export class Rpc implements Dialect {
     try {
       value = parseJson(text.toString(), limits.listKeys)
     } catch (error) {
-      return this.#fail(idIn(text) ?? null, parseError, toNitkaError(error))
+      return this.refuseText(text.toString(), toNitkaError(error))
     }
     this.receiveValue(value, text.length)
+  }
+
+  /** A text that is no JSON, or none within our bounds. */
+  refuseText(text: string, error: NitkaError): void {
+    const call = jsonIn(text)
+    this.#fail((isObject(call) ? idOf(call) : null) ?? null, parseError, error)
   }
 
   /** A message that was parsed already, `bytes` long. */
@@ -204,11 +210,16 @@ function tooManyCalls(): NitkaError {
 
 type RpcId = string | number | null
 
-/** The id in what is JSON, and was refused all the same: whoever called is told. */
-function idIn(text: Buffer): RpcId | undefined {
+/** Whether it is a call, be it one beyond our bounds. */
+export function isCall(text: string): boolean {
+  const value = jsonIn(text)
+  return isObject(value) && value.jsonrpc === '2.0'
+}
+
+/** What is JSON, and was refused all the same: whoever called is told. */
+function jsonIn(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text.toString())
-    return isObject(value) ? idOf(value) : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }

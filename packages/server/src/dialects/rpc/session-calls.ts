@@ -24,6 +24,7 @@ export const sessionCalls: Handlers<'session'> = {
       durability: services.durability,
       pingMs: services.limits.pingMs,
       payloadBytesMax: services.limits.payloadBytesMax,
+      callBytesMax: services.limits.messageBytesMax[session.wire.transport === 'tcp' ? 'tcp' : 'websocket'],
       ...(expiresAt === undefined
         ? {}
         : { expires: new Date(expiresAt).toISOString(), expiresInMs: Math.max(0, expiresAt - services.now()) }),

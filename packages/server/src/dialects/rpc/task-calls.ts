@@ -46,7 +46,8 @@ export const taskCalls: Handlers<'tasks'> = {
     return { worker, queue, batch }
   },
 
-  'tasks.stop'({ works }: RpcContext, { queue = 'default' }: { queue?: string }) {
+  async 'tasks.stop'({ works, permits }: RpcContext, { queue = 'default' }: { queue?: string }) {
+    await permits.turn()
     works.get(queue)?.close()
     works.delete(queue)
     return {}
