@@ -15,6 +15,7 @@ const foundSomething: readonly number[] = [
   4, // The client library lost an entry that stood right behind the answer of its join.
   14, // A TCP connection that read nothing was ended, and kept.
   147, // Who repeated over a plain socket was answered ahead of what was still to come.
+  229, // A request that came in while the HTTP server closed was answered with something else than a problem document.
 ]
 
 /** What a campaign has to have seen, or it has shown nothing. */

@@ -85,6 +85,8 @@ export async function openHttp(options: HttpDoorOptions): Promise<FastifyInstanc
       maxHeaderSize: 8_192,
     },
     forceCloseConnections: 'idle',
+    // Its answer would be no problem document. Ours says the same from the moment the drain begins.
+    return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
     // A URL that cannot be decoded. Fastify would repeat all of it, and there may be a ticket in it.
     frameworkErrors: (thrown, request, reply) => {
