@@ -3,17 +3,27 @@
 
 import { NitkaError } from '@nitka/protocol'
 import { Alarm } from './alarm.ts'
-import { Deadlines } from './deadlines.ts'
-import { Grouped } from './grouped.ts'
 import { busy, type HoldView, viewOf } from './hold-view.ts'
 import { Holds } from './holds.ts'
-import { type Hold, Pool, type Resource, removedResource, type Waiter } from './pool.ts'
+import { loadPools } from './loading.ts'
+import { type Hold, Pool, type Resource, type Waiter } from './pool.ts'
 import type { PoolRecord, PoolWrite } from './pool-store.ts'
-import { holdRecord, readRecord, resourceRecord, storedHolds } from './records.ts'
+import { holdRecord, resourceRecord } from './records.ts'
 import { type Acquire, type Holder, newId, type PoolsOptions, type PoolsParts } from './terms.ts'
 import { TokenSource } from './token-source.ts'
+import { Waiters } from './waiters.ts'
 
 const nobody = {}
+
+/** Of a hold that is asked for. */
+interface Terms {
+  readonly id: string
+  readonly pool: Pool
+  readonly ttlMs: number
+  readonly detached: boolean
+  /** Monotonic. */
+  readonly askedAt: number
+}
 
 /** Pools of resources that one holder has at a time. */
 export class Pools {
@@ -28,8 +38,7 @@ export class Pools {
   readonly #tokens: TokenSource
   readonly #pools = new Map<string, Pool>()
   readonly #holds = new Holds()
-  readonly #waiters = new Grouped<object, Waiter>()
-  readonly #waitersDue = new Deadlines<Waiter>((waiter) => !waiter.over)
+  readonly #waiters = new Waiters()
   readonly #alarm: Alarm
   #closed = false
 
@@ -44,7 +53,7 @@ export class Pools {
     this.#parts = parts
     this.#options = options
     this.#tokens = new TokenSource(parts.store)
-    const next = (): number => Math.min(this.#holds.next ?? Infinity, this.#waitersDue.next ?? Infinity)
+    const next = (): number => Math.min(this.#holds.next ?? Infinity, this.#waiters.next ?? Infinity)
     this.#alarm = new Alarm(parts.clock, next, () => this.#sweep())
   }
 
@@ -120,32 +129,13 @@ export class Pools {
     const pool = this.pool(wish.pool)
     const { count = 1, ttl = this.#options.ttlMs, wait = 0, detached = false } = wish
     this.#demandRoom(holder, pool)
-    const terms = { id, pool, ttlMs: ttl, detached, askedAt }
+    const terms: Terms = { id, pool, ttlMs: ttl, detached, askedAt }
     if (pool.open(count)) return this.#give(holder, pool.take(count), terms)
     if (wait === 0) {
       this.unserved += 1
       return Promise.reject(busy(pool, count))
     }
-    return new Promise((resolve, reject) => {
-      const owner = holder.owner ?? nobody
-      const waiter: Waiter = {
-        ...{ pool, user: holder.user, owner, count, ttlMs: ttl, detached },
-        ...{ since: askedAt, ends: askedAt + wait, over: false },
-        serve: (resources) => {
-          this.#waiters.delete(owner, waiter)
-          this.#give(holder, resources, terms).then(resolve, reject)
-        },
-        refuse: (error) => {
-          this.unserved += 1
-          this.#waiters.delete(owner, waiter)
-          reject(error)
-        },
-      }
-      pool.wait(waiter)
-      this.#waiters.add(owner, waiter)
-      this.#waitersDue.add(waiter.ends, waiter)
-      this.#alarm.set()
-    })
+    return this.#wait(holder, terms, { count, wait })
   }
 
   /** Ends a hold. Durable when resolved. @throws NitkaError `not-found` it has ended, `forbidden` somebody else's */
@@ -234,24 +224,8 @@ export class Pools {
   }
 
   async #load(): Promise<void> {
-    const { store, clock } = this.#parts
     await this.#tokens.fill()
-    const records = await store.load()
-    for (const record of records) {
-      if (record.kind !== 'resource') continue
-      const { data } = readRecord<{ data?: unknown }>(record, 'resource')
-      this.#poolOf(record.pool).add(record.id, data)
-    }
-    for (const { id, pool: name, connection, ...stored } of storedHolds(records)) {
-      const pool = this.#poolOf(name)
-      const ends = clock.monotonic() + Math.max(0, stored.until - clock.now())
-      const resources = stored.resources.map((resource) => pool.resources.get(resource) ?? removedResource(resource))
-      for (const resource of resources) pool.occupy(resource)
-      const hold: Hold = { ...stored, id, pool, resources, ends, full: ends, owner: undefined }
-      this.#holds.add(hold)
-      const owner = connection === undefined ? undefined : this.#parts.connections?.named(connection)
-      if (owner !== undefined) this.#holds.own(hold, owner)
-    }
+    await loadPools(this.#parts, this.#holds, (name) => this.#poolOf(name))
     this.#alarm.set()
   }
 
@@ -273,18 +247,29 @@ export class Pools {
     }
   }
 
+  #wait(holder: Holder, terms: Terms, { count, wait }: { count: number; wait: number }): Promise<HoldView> {
+    const { pool, ttlMs, detached, askedAt } = terms
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        ...{ pool, user: holder.user, owner: holder.owner ?? nobody, count, ttlMs, detached },
+        ...{ since: askedAt, ends: askedAt + wait, over: false },
+        serve: (resources) => {
+          this.#waiters.delete(waiter)
+          this.#give(holder, resources, terms).then(resolve, reject)
+        },
+        refuse: (error) => {
+          this.unserved += 1
+          this.#waiters.delete(waiter)
+          reject(error)
+        },
+      }
+      this.#waiters.add(waiter)
+      this.#alarm.set()
+    })
+  }
+
   /** The resources are the holder's from here on; it hears of it when that is durable. */
-  async #give(
-    holder: Holder,
-    resources: readonly Resource[],
-    terms: {
-      readonly id: string
-      readonly pool: Pool
-      readonly ttlMs: number
-      readonly detached: boolean
-      readonly askedAt: number
-    },
-  ): Promise<HoldView> {
+  async #give(holder: Holder, resources: readonly Resource[], terms: Terms): Promise<HoldView> {
     const { clock, store } = this.#parts
     const { id, pool, ttlMs, detached, askedAt } = terms
     const token = this.#tokens.take()
@@ -353,7 +338,7 @@ export class Pools {
     const ended = this.#holds.over(now)
     this.expired += ended.length
     if (ended.length > 0) this.#end(ended).catch(this.#parts.onError)
-    for (let waiter = this.#waitersDue.take(now); waiter !== undefined; waiter = this.#waitersDue.take(now)) {
+    for (let waiter = this.#waiters.takeOver(now); waiter !== undefined; waiter = this.#waiters.takeOver(now)) {
       const { pool } = waiter
       pool.leave(waiter)
       waiter.refuse(busy(pool, waiter.count))
