@@ -25,9 +25,9 @@ interface Fault {
 
 function refusal(faults: readonly Fault[]): NitkaError {
   // The deepest fault is the most telling: of a union, the branch that was meant.
-  // What is missing is one deeper than where it is missed.
+  // What is missing is deeper than where it is missed, but says less than what is there and wrong.
   const depth = ({ instancePath, keyword }: Fault): number =>
-    instancePath.split('/').length + (keyword === 'required' ? 1 : 0)
+    instancePath.split('/').length + (keyword === 'required' ? 0.5 : 0)
   const fault = [...faults].sort((a, b) => depth(b) - depth(a))[0]
   if (fault === undefined) return new NitkaError('invalid', 'the value is not valid')
   const params = fault.params as Record<string, unknown>

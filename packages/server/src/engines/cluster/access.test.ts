@@ -1,7 +1,7 @@
 // How nodes, Postgres and NATS know each other: with real servers, and certificates that were made for this.
 
 import assert from 'node:assert/strict'
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { eventually } from '../../../testing/eventually.ts'
@@ -49,6 +49,8 @@ test('Postgres is reached over TLS, and known by its certificate as the address 
   const server = await TestPostgres.start({ after: (end) => after(end) }, ['fsync=off', 'ssl=on'], (data) => {
     copyFileSync(address, join(data, 'server.crt'))
     copyFileSync(file('address-key'), join(data, 'server.key'))
+    // Postgres takes no key that others may read, and a checkout lets them.
+    chmodSync(join(data, 'server.key'), 0o600)
   })
   const url = await server.database()
   const named = url.replace('127.0.0.1', 'localhost')
