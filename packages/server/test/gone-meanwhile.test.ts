@@ -10,6 +10,8 @@ async function begin(t: TestContext) {
   const asked: (() => void)[] = []
   const authorize = (): Promise<boolean> => new Promise((resolve) => asked.push(() => resolve(true)))
   const { server, connect } = await start(t, {}, { authorize })
+  const sockets = (): Promise<number> =>
+    new Promise((resolve) => server.http.server.getConnections((_error, count) => resolve(count)))
   const begun: unknown[] = []
   server.requests.handle('note', (payload) => void begun.push(payload))
   await server.pools.add('seats', [{ id: 'a' }])
@@ -17,7 +19,7 @@ async function begin(t: TestContext) {
   const permitLate = async (count: number, leave: () => void): Promise<void> => {
     await eventually(() => asked.length === count, 'the questions')
     leave()
-    await eventually(() => server.registry.sessions.size === 0, 'the connection to be gone')
+    await eventually(async () => server.registry.sessions.size === 0 && (await sockets()) === 0, 'nobody to be there')
     for (const permit of asked) permit()
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -41,4 +43,15 @@ test('in the plain dialect a hold or a request of a connection that went is not 
   client.ask('note', 2, 1)
   await permitLate(2, () => client.socket.resetAndDestroy())
   assert.deepEqual([await free(), begun], [1, []])
+})
+
+test('over HTTP a request of a connection that went is not begun', async (t) => {
+  const { server, begun, permitLate } = await begin(t)
+  const aborted = new AbortController()
+  const body = JSON.stringify({ payload: 1 })
+  const asked = fetch(`${server.url}/requests/note?user=anna`, { method: 'POST', body, signal: aborted.signal })
+  const refused = assert.rejects(asked)
+  await permitLate(1, () => aborted.abort())
+  await refused
+  assert.deepEqual(begun, [])
 })
