@@ -17,7 +17,7 @@ process.on('SIGTERM', () => child?.kill('SIGTERM'))
 // npm passes SIGTERM on to the shell between, which dies of it and says nothing to us.
 const parent = process.ppid
 const watch = setInterval(() => {
-  if (process.ppid === parent) return
+  if (process.env.npm_command === undefined || process.ppid === parent) return
   clearInterval(watch)
   child?.kill('SIGTERM')
 }, 250).unref()

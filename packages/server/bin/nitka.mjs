@@ -38,18 +38,22 @@ function pinnedNode() {
   }
 }
 
-/** A terminal sends SIGINT to the whole group, so it is not sent again; SIGTERM and SIGHUP come to this process alone. */
-function runOn(node) {
-  const child = spawn(node, [entry, ...process.argv.slice(2)], { stdio: 'inherit' })
-  process.on('SIGINT', () => {})
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  // npm passes SIGTERM on to the shell between, which dies of it and says nothing to us.
+/** npm passes SIGTERM on to the shell between, which dies of it and says nothing to us. */
+function endWhenOrphaned(child) {
   const parent = process.ppid
   const watch = setInterval(() => {
     if (process.ppid === parent) return
     clearInterval(watch)
     child.kill('SIGTERM')
   }, 250).unref()
+}
+
+/** A terminal sends SIGINT to the whole group, so it is not sent again; SIGTERM and SIGHUP come to this process alone. */
+function runOn(node) {
+  const child = spawn(node, [entry, ...process.argv.slice(2)], { stdio: 'inherit' })
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  if (process.env.npm_command !== undefined) endWhenOrphaned(child)
   child.on('error', (error) => {
     console.error(`nitka: ${node} did not start: ${error.message}`)
     process.exit(1)

@@ -96,7 +96,6 @@ function gathered(
 
 const configVariable = 'NITKA_CONFIG'
 
-/** Names that existing clients of the TCP port use; the long ones come first. */
 /** The files by which a node and NATS know each other. */
 export function natsFilesOf({ natsCredentials, natsCa, natsCert, natsKey }: Config): {
   readonly credentials: string
@@ -107,6 +106,7 @@ export function natsFilesOf({ natsCredentials, natsCa, natsCert, natsKey }: Conf
   return { credentials: natsCredentials, ca: natsCa, cert: natsCert, key: natsKey }
 }
 
+/** Names that existing clients of the TCP port use; the long ones come first. */
 const alias: ReadonlyMap<string, OptionName> = new Map([
   ['SOCKET_HOST', 'socketHost'],
   ['SOCKET_PORT', 'socketPort'],

@@ -1,7 +1,6 @@
 // Servers as processes: how they start, refuse to start, and leave.
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer as createSocketServer } from 'node:net'
@@ -11,7 +10,7 @@ import type { Client } from '../testing/client.ts'
 import { SimulatedClock } from '../testing/clock.ts'
 import { eventually, startPatience } from '../testing/eventually.ts'
 import { stillWorld } from '../testing/far-clock.ts'
-import { runProcess, type ServerProcess, startProcess } from '../testing/process.ts'
+import { runProcess, type ServerProcess, type ShellProcess, startInShell, startProcess } from '../testing/process.ts'
 import { ask, connect, start, temporaryFolder } from '../testing/server.ts'
 
 const protocols = ['nitka.rpc.v1']
@@ -88,28 +87,14 @@ test('a second signal ends a server at once, and somebody at the keyboard does n
 })
 
 test('what npm started ends when npm is ended, which tells nobody but its shell', async (t) => {
-  const main = new URL('../src/main.ts', import.meta.url).pathname
-  const started = async (env: NodeJS.ProcessEnv): Promise<{ shell: ChildProcess; url: string; said: () => string }> => {
-    const words = [process.execPath, main, 'serve', '--port', '0', '--data', await temporaryFolder(t)]
-    const shell = spawn('sh', ['-c', `${words.join(' ')}; exit`], {
-      ...{ detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
-      env: { ...process.env, SOCKET_PORT: '0', npm_command: undefined, ...env },
-    })
-    t.after(() => {
-      try {
-        process.kill(-(shell.pid ?? 0), 'SIGKILL')
-      } catch {
-        // All have ended.
-      }
-    })
-    let said = ''
-    for (const stream of [shell.stdout, shell.stderr]) stream?.on('data', (chunk) => (said += chunk))
-    const address = (): string | undefined => /listens at (\S+)/.exec(said)?.[1]
+  const started = async (command?: string): Promise<ShellProcess & { url: string }> => {
+    const shell = startInShell(t, ['serve', '--port', '0', '--data', await temporaryFolder(t)], command)
+    const address = (): string | undefined => /listens at (\S+)/.exec(shell.said())?.[1]
     await eventually(() => address() !== undefined, 'the server to listen', startPatience)
-    return { shell, url: address() ?? '', said: () => said }
+    return { ...shell, url: address() ?? '' }
   }
-  const byNpm = await started({ npm_command: 'exec' })
-  const byItself = await started({})
+  const byNpm = await started('exec')
+  const byItself = await started()
   for (const { shell } of [byNpm, byItself]) shell.kill('SIGTERM')
   await once(byNpm.shell, 'close')
   assert.match(byNpm.said(), /SIGTERM, draining/)

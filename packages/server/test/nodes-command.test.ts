@@ -1,12 +1,13 @@
 // `nitka serve --nodes N`: several nodes that share a port, as processes.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { noCluster, startCluster } from '../testing/cluster.ts'
 import { eventually, startPatience } from '../testing/eventually.ts'
 import { freePort } from '../testing/postgres.ts'
-import { runProcess, startProcess } from '../testing/process.ts'
+import { runProcess, startInShell, startProcess } from '../testing/process.ts'
 import { ask, connect, temporaryFolder } from '../testing/server.ts'
 
 const skip = noCluster() ?? false
@@ -25,17 +26,16 @@ function childrenOf(pid: number | undefined): number[] {
   })
 }
 
-async function several(t: TestContext, count: number) {
+async function flagsOf(t: TestContext, count: number): Promise<string[]> {
   const cluster = await startCluster(t)
   const ports = ['--port', String(await freePort()), '--socket-port', String(await freePort())]
-  const where = ['--postgres-url', cluster.url, '--nats-url', cluster.nats.url]
-  return startProcess(t, await temporaryFolder(t), ['--nodes', String(count), ...ports, ...where])
+  return ['--nodes', String(count), ...ports, '--postgres-url', cluster.url, '--nats-url', cluster.nats.url]
 }
 
 test('nodes share the ports, are one cluster, are started again when they end, and end together', {
   skip,
 }, async (t) => {
-  const server = await several(t, 3)
+  const server = await startProcess(t, await temporaryFolder(t), await flagsOf(t, 3))
   await eventually(() => /nitka runs 3 nodes/.test(server.output()), 'all nodes listen', startPatience)
   assert.equal(childrenOf(server.child.pid).length, 3)
   assert.equal((await ask(server.url, 'POST', '/rooms?user=u0', { id: 'tea', name: 'Tea', open: true })).status, 201)
@@ -54,6 +54,14 @@ test('nodes share the ports, are one cluster, are started again when they end, a
   server.child.kill('SIGINT')
   assert.equal(await server.exited, 0)
   for (const pid of nodes) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
+})
+
+test('nodes that npm started end with it, too', { skip }, async (t) => {
+  const { shell, said } = startInShell(t, ['serve', ...(await flagsOf(t, 2))], 'exec')
+  await eventually(() => /nitka runs 2 nodes/.test(said()), 'all nodes listen', startPatience)
+  shell.kill('SIGTERM')
+  await once(shell, 'close')
+  assert.match(said(), /SIGTERM, 2 nodes are draining/)
 })
 
 test('a first start that fails is told once, and the command ends with its code', { skip }, async (t) => {

@@ -176,6 +176,27 @@ test('a worker may report what it was sent, as it was sent: the tokens in it fen
   assert.equal((await state(ids[3] as string)).attempts[0].reason, 'no such file')
 })
 
+test('a task whose payload has a field `reason` is reported as it was sent like any other', async (t) => {
+  const { work, add, report, state } = await begin(t, { leaseMs: 60_000 })
+  const stream = await work('batchsize=3')
+  const reasons = ['to try it', { code: 7 }, 'a'.repeat(10_000)]
+  const ids = await add(...reasons.map((reason) => ({ payload: { reason } })))
+  await stream.until(({ tasks }) => tasks.length === 3, 'the batch')
+  const [one, two, three] = stream.tasks
+  assert.deepEqual(await report([one]), { done: 1, unknown: 0 })
+  const answer = await report({ failed: [two, three] })
+  assert.equal(answer.failed, 2)
+  const kept = await Promise.all(ids.map(async (id) => (await state(id as string)).attempts[0]))
+  assert.deepEqual(
+    kept.map(({ outcome, reason }) => [outcome, reason]),
+    [
+      ['done', undefined],
+      ['failed', undefined],
+      ['failed', undefined],
+    ],
+  )
+})
+
 test('without a token a newer worker hears that it lost the lease; reporting twice is fine', async (t) => {
   const clock = new SimulatedClock()
   const { work, add, report } = await begin(t, {}, { world: stillWorld(clock) })

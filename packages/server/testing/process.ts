@@ -71,6 +71,33 @@ export async function startProcess(
   }
 }
 
+export interface ShellProcess {
+  readonly shell: ChildProcess
+  /** What the command wrote so far. */
+  readonly said: () => string
+}
+
+/**
+ * Starts `nitka` below a shell, as npm does. Killed with the test.
+ * @param npmCommand what npm was called for; undefined: it was not npm
+ */
+export function startInShell(t: TestContext, args: readonly string[], npmCommand?: string): ShellProcess {
+  const shell = spawn('sh', ['-c', `${[process.execPath, main, ...args].join(' ')}; exit`], {
+    ...{ detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+    env: { ...process.env, SOCKET_PORT: '0', npm_command: npmCommand },
+  })
+  t.after(() => {
+    try {
+      process.kill(-(shell.pid ?? 0), 'SIGKILL')
+    } catch {
+      // All have ended.
+    }
+  })
+  let said = ''
+  for (const stream of [shell.stdout, shell.stderr]) stream?.on('data', (chunk) => (said += chunk))
+  return { shell, said: () => said }
+}
+
 export interface CommandProcess {
   readonly child: ChildProcess
   /** Standard output so far. */

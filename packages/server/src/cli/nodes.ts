@@ -3,6 +3,7 @@
 import { NitkaError } from '@nitka/protocol'
 import type { Config } from '../config.ts'
 import { realWorld } from '../world.ts'
+import { onOrphaned } from './npm-parent.ts'
 import { Supervisor } from './supervisor.ts'
 
 const nodesMax = 256
@@ -80,6 +81,7 @@ export function runNodes(nodes: number, args: readonly string[], config: Config)
   }
   process.on('SIGTERM', signalled)
   process.on('SIGINT', signalled)
+  onOrphaned(() => leaving || signalled('SIGTERM'))
   process.on('SIGHUP', () => {
     for (const pid of supervisor.pids) process.kill(pid, 'SIGHUP')
   })

@@ -17,6 +17,8 @@ type PoolAction = 'pools.acquire' | 'pools.read' | 'admin.pools'
 export interface PoolCall {
   /** What is demanded of whoever asks, for the pool that is named. */
   readonly action: PoolAction
+  /** Whether it gives the connection something to hold: not for one that went before it was permitted. */
+  readonly binds: boolean
   /** The parameters, as the schema of the call wants them. @throws NitkaError `invalid` */
   readonly check: (params: unknown) => PoolParams
   readonly run: (services: PoolServices, holder: Holder, params: never) => unknown
@@ -31,7 +33,8 @@ type PoolCallName = Extract<CallName, `pools.${string}`>
 
 function call(name: PoolCallName, action: PoolAction, run: PoolCall['run']): PoolCall {
   const check = compileCheck(calls[name].params)
-  return { action, run, check: (params) => check(params ?? {}) as PoolParams }
+  const binds = name === 'pools.acquire' || name === 'pools.attach'
+  return { action, binds, run, check: (params) => check(params ?? {}) as PoolParams }
 }
 
 interface ResourcesWish {

@@ -64,3 +64,22 @@ test('what ends after the right to the type was lost is no success, even before 
     ['unavailable', 'unavailable', 'done'],
   )
 })
+
+test('what ends while another one is ended ends once', () => {
+  const told: unknown[] = []
+  const queue = new TypeQueue(
+    't',
+    () => 0,
+    (request) => told.push(request.payload),
+  )
+  // Whoever hears of the first end ends all of them.
+  const executor = (_payload: unknown, { signal }: { signal: AbortSignal }): Promise<unknown> => {
+    signal.addEventListener('abort', () => queue.abandon())
+    return new Promise(() => undefined)
+  }
+  queue.registrations.push({ executor, concurrency: 3, timeoutMs: 0 })
+  const answered: unknown[] = []
+  for (let i = 0; i < 3; i++) ask(queue, i, answered)
+  queue.abandon()
+  assert.deepEqual([answered.length, told.length, queue.counters.failed, queue.running.length], [3, 3, 3, 0])
+})

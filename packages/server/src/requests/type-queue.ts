@@ -173,7 +173,6 @@ export class TypeQueue {
   }
 
   #settle(request: Request, outcome: Outcome): void {
-    if (request.place < 0) return // Its time was over before.
     // Another node may be at it by now: what this one did counts no more.
     const own = this.#right.fence === request.fence
     this.#end(request, own ? outcome : { error: unsure(this.type) })
@@ -186,6 +185,7 @@ export class TypeQueue {
   }
 
   #end(request: Request, outcome: Outcome): void {
+    if (request.place < 0) return // It was ended before: its time was over, or what another one's end set off.
     const { running } = this
     const last = running.pop()
     if (last !== undefined && last !== request) {

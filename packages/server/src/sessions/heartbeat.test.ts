@@ -192,6 +192,17 @@ test('who had no time to say who they are, because this process stood still, has
   assert.deepEqual([late.wire.closedFor, silent.wire.closedFor], [undefined, 'policy'])
 })
 
+test('who had just come when this process stood still has time to say who they are', () => {
+  const { clock, join, seconds } = open()
+  seconds(1)
+  const { wire } = join({ user: undefined })
+  clock.stall(60_000)
+  seconds(7)
+  assert.equal(wire.closedFor, undefined)
+  seconds(3)
+  assert.equal(wire.closedFor, 'policy')
+})
+
 test('above the budget of all outboxes the largest are ended, and no more than needed', () => {
   const { clock, heartbeat, join, seconds } = open({ outboxTotalBytes: 1_000, pingMs: 0, stallMs: 0 })
   const sizes = [100, 600, 300, 500, 200]

@@ -18,7 +18,7 @@ export interface HeartbeatLimits {
   readonly outboxTotalBytes: number
 }
 
-/** What was last seen of a session. */
+/** What was last seen of a session. Times are of `#now`. */
 interface Signs {
   received: number
   heardAt: number
@@ -27,8 +27,7 @@ interface Signs {
   tookAt: number
   /** The socket was full: what it takes after that, the peer took. */
   full: boolean
-  /** Time in which nobody could be heard, until it was seen first. */
-  readonly missedMs: number
+  readonly openedAt: number
 }
 
 const sweepMs = 1_000
@@ -46,9 +45,8 @@ export class Heartbeat {
   readonly #states = new WeakMap<Session, Signs>()
   readonly #timer: Timer
   #sweptAt: number
-  /** Time in which somebody could be heard, and in which nobody could. */
+  /** Time in which somebody could be heard. */
   #now = 0
-  #missedMs = 0
 
   constructor(clock: Clock, registry: Registry, limits: HeartbeatLimits) {
     this.#clock = clock
@@ -63,12 +61,11 @@ export class Heartbeat {
     // While this process stood still it heard nobody: that is not their silence.
     const heardMs = Math.min(sweptAt - this.#sweptAt, 2 * sweepMs)
     this.#now += heardMs
-    this.#missedMs += sweptAt - this.#sweptAt - heardMs
     this.#sweptAt = sweptAt
     const now = this.#now
     let total = 0
     for (const session of this.#registry.sessions) {
-      this.#check(session, now)
+      this.#check(session, now, heardMs)
       total += session.outboxBytes
     }
     this.outboxBytes = total
@@ -80,12 +77,14 @@ export class Heartbeat {
     this.#timer.cancel()
   }
 
-  #check(session: Session, now: number): void {
+  /** @param heardMs since the last sweep */
+  #check(session: Session, now: number, heardMs: number): void {
     const { received, taken, pendingBytes } = session.wire
     const full = pendingBytes > 0
     const state = this.#states.get(session)
     if (state === undefined) {
-      const seen = { heardAt: now, pingedAt: undefined, tookAt: now, missedMs: this.#missedMs }
+      const openMs = Math.min(this.#clock.monotonic() - session.openedAt, heardMs)
+      const seen = { heardAt: now, pingedAt: undefined, tookAt: now, openedAt: now - openMs }
       this.#states.set(session, { received, taken, full, ...seen })
       return
     }
@@ -102,8 +101,7 @@ export class Heartbeat {
     }
     state.full = full
     const { pingMs, pongMs, stallMs, helloMs } = this.#limits
-    const openMs = this.#clock.monotonic() - session.openedAt - (this.#missedMs - state.missedMs)
-    if (!session.known && helloMs !== 0 && openMs >= helloMs) {
+    if (!session.known && helloMs !== 0 && now - state.openedAt >= helloMs) {
       session.close('policy', 'no user was named in time')
     } else if (stallMs !== 0 && now - state.tookAt >= stallMs) {
       this.stalled++

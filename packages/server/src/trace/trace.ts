@@ -52,6 +52,7 @@ function readers(cursors: readonly Cursor[], log: LogName): { user: string; time
   const mine = cursors.filter(({ name }) => name === 'read').map(({ time }) => ({ user: log.id, time }))
   return [...mine, ...named(cursors, 'read:').map(({ name, time }) => ({ user: name, time }))]
 }
+
 /** A page of the rooms that a user is a member of, after a room. */
 export type RoomsOf = (user: string, after: string | undefined) => Promise<readonly { readonly id: string }[]>
 

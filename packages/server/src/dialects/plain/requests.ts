@@ -113,6 +113,7 @@ export class PlainRequests {
     try {
       const params = call.check(one.payload)
       this.#permitted(call.action, params.pool ?? '', one, () => {
+        if (call.binds && this.#session.ended !== undefined) return
         this.#run(call, params).then((result) => one.answer({ result: plainAnswer(result) }), refuse)
       })
     } catch (thrown) {

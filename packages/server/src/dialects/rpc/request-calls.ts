@@ -6,6 +6,8 @@ import { type Handlers, RawJson, type RpcContext } from './context.ts'
 export const requestCalls: Handlers<'requests'> = {
   async 'requests.call'(context: RpcContext, { type, payload }: { type: string; payload?: unknown }) {
     await context.permits.demand(context.session.who, 'requests.call', type)
+    // As whatever waits when its connection ends.
+    if (context.session.ended !== undefined) return {}
     return new RawJson(`{"result":${resultJson(await context.asking.ask(type, payload))}}`)
   },
 

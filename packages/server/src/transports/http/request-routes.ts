@@ -33,6 +33,8 @@ export function requestRoutes(http: FastifyInstance, { requests, who, authorize 
       const caller = await who(request)
       const { user } = caller
       await demand(authorize, caller, 'requests.call', type)
+      // Its end was told before: whoever asked is gone.
+      if (reply.raw.closed) return reply.hijack()
       const result = await new Promise<unknown>((resolve, reject) => {
         const answer = (outcome: Outcome): void => {
           if ('error' in outcome) reject(outcome.error)
