@@ -65,8 +65,9 @@ export class Database {
   readonly #options: DatabaseOptions
   readonly #deadlineMs: number
   #sql: Connections
-  /** When anything was last heard on these connections, or they were opened. Monotonic. */
-  #heardAt: number
+  /** Answers that came, of all connections that there were. */
+  #heard = 0
+  /** When these connections were made. Monotonic. */
   #madeAt: number
   #closed = false
 
@@ -74,8 +75,7 @@ export class Database {
     this.#options = options
     this.#deadlineMs = options.statementMs + graceMs
     this.#sql = connectionsTo(options)
-    this.#heardAt = options.clock.monotonic()
-    this.#madeAt = this.#heardAt
+    this.#madeAt = options.clock.monotonic()
   }
 
   /**
@@ -106,14 +106,15 @@ export class Database {
     const sql = this.#sql
     const { clock } = this.#options
     const heard = (): void => {
-      if (sql === this.#sql) this.#heardAt = clock.monotonic()
+      if (sql === this.#sql) this.#heard++
     }
+    const heardBefore = this.#heard
     const query = sql.unsafe<Row[]>(text, parameters as never[], { prepare: true })
     query.then(heard, heard)
     const late = Promise.withResolvers<never>()
     const timer = clock.after(this.#deadlineMs, () => {
       late.reject(new NitkaError('unavailable', 'the database did not answer in time; whether it was done is unknown'))
-      this.#renew(sql)
+      if (sql === this.#sql && this.#heard === heardBefore) this.#giveUp()
     })
     try {
       const rows = await Promise.race([query, late.promise])
@@ -128,21 +129,15 @@ export class Database {
   }
 
   /**
-   * Gives all connections up and makes new ones, when nothing was heard on them in all the time that a statement has. A server
-   * that is there ends a statement before: its machine or the way there is gone, and the kernel would find out in a quarter of
-   * an hour, while another server may be there by now.
+   * Gives all connections up and makes new ones. Also when nothing was heard on them in all the time that a statement has: a server
+   * that is there ends a statement before. Its machine or the way there is gone, and the kernel would find out in a quarter of an
+   * hour, while another server may be there by now.
    */
-  #renew(sql: Connections): void {
-    const now = this.#options.clock.monotonic()
-    if (sql === this.#sql && now - this.#heardAt >= this.#deadlineMs) this.#giveUp()
-  }
-
   #giveUp(): void {
     const now = this.#options.clock.monotonic()
     if (this.#closed || now - this.#madeAt < againMs) return
     const sql = this.#sql
     this.#sql = connectionsTo(this.#options)
-    this.#heardAt = now
     this.#madeAt = now
     this.renewed++
     sql.end({ timeout: graceMs / 1_000 }).catch(() => undefined)
