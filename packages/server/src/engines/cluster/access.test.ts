@@ -1,7 +1,7 @@
 // How nodes, Postgres and NATS know each other: with real servers, and certificates that were made for this.
 
 import assert from 'node:assert/strict'
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { eventually } from '../../../testing/eventually.ts'
@@ -39,6 +39,12 @@ test('what an address of Postgres says of TLS is taken out of it', () => {
   const [url, other] = ['postgres://ann:a%2Cb@db:5432/nitka', 'postgres://ann@db/nitka?target_session_attrs=primary']
   assert.deepEqual(postgresAccess(url), { url, ssl: false })
   assert.deepEqual(postgresAccess(`${other}&sslmode=prefer`), { url: other, ssl: 'prefer' })
+  const { ssl, url: left } = postgresAccess(`${url}?ssl=true`)
+  assert.equal(typeof ssl === 'object' && ssl.rejectUnauthorized, false)
+  assert.equal(typeof ssl, 'object')
+  assert.equal(left, url)
+  assert.deepEqual(postgresAccess(`${url}?ssl=false`), { url, ssl: false })
+  assert.throws(() => postgresAccess(`${url}?ssl=require`), { code: 'invalid', field: 'postgresUrl' })
   assert.throws(() => postgresAccess(`${url}?sslmode=verify`), { code: 'invalid', field: 'postgresUrl' })
   assert.throws(() => postgresAccess(`${url}?sslrootcert=/nowhere.pem`), { code: 'invalid', message: /nowhere/ })
 })
@@ -49,6 +55,8 @@ test('Postgres is reached over TLS, and known by its certificate as the address 
   const server = await TestPostgres.start({ after: (end) => after(end) }, ['fsync=off', 'ssl=on'], (data) => {
     copyFileSync(address, join(data, 'server.crt'))
     copyFileSync(file('address-key'), join(data, 'server.key'))
+    // Whatever the checkout gave it: a key that others may read is refused.
+    chmodSync(join(data, 'server.key'), 0o600)
   })
   const url = await server.database()
   const named = url.replace('127.0.0.1', 'localhost')
