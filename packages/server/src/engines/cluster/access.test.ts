@@ -44,7 +44,16 @@ test('what an address of Postgres says of TLS is taken out of it', () => {
   assert.equal(typeof ssl, 'object')
   assert.equal(left, url)
   assert.deepEqual(postgresAccess(`${url}?ssl=false`), { url, ssl: false })
-  assert.throws(() => postgresAccess(`${url}?ssl=require`), { code: 'invalid', field: 'postgresUrl' })
+  for (const wrong of [
+    'ssl=require',
+    'sslcert=/a.pem&sslkey=/b.pem',
+    'sslmode=require&sslcert=/a.pem',
+    'sslmode=verify-ca',
+    'sslmode=verify-ca&sslrootcert=system',
+    'sslmode=require&sslrootcert=system',
+  ]) {
+    assert.throws(() => postgresAccess(`${url}?${wrong}`), { code: 'invalid', field: 'postgresUrl' }, wrong)
+  }
   assert.throws(() => postgresAccess(`${url}?sslmode=verify`), { code: 'invalid', field: 'postgresUrl' })
   assert.throws(() => postgresAccess(`${url}?sslrootcert=/nowhere.pem`), { code: 'invalid', message: /nowhere/ })
 })

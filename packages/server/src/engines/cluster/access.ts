@@ -43,11 +43,23 @@ export function postgresAccess(address: string): PostgresAccess {
   if (!(modes as readonly string[]).includes(chosen)) {
     throw new NitkaError('invalid', `sslmode must be one of ${modes.join(', ')}, not ${mode}`, { field: 'postgresUrl' })
   }
-  // Of other clients; whoever writes it must not be served in the open.
-  if (!['', 'true', 'false'].includes(encrypted)) {
-    throw new NitkaError('invalid', 'ssl must be true or false; sslmode says more', { field: 'postgresUrl' })
-  }
+  const wrong = wrongWith({ mode, encrypted, chosen, authorities, cert, key })
+  if (wrong !== undefined) throw new NitkaError('invalid', wrong, { field: 'postgresUrl' })
   return { url: url.href, ssl: encryption(chosen as Mode, { authorities, cert, key }, url.hostname) }
+}
+
+/** What would be served in the open, or by anybody, without a word. */
+function wrongWith(said: Readonly<Record<'mode' | 'encrypted' | 'chosen' | 'authorities' | 'cert' | 'key', string>>) {
+  const { mode, encrypted, chosen, authorities, cert, key } = said
+  // Other clients take more there.
+  if (!['', 'true', 'false'].includes(encrypted)) return 'ssl must be true or false; sslmode says more'
+  if ((cert === '') !== (key === '')) return 'sslcert and sslkey go together'
+  if (cert !== '' && mode === '' && chosen === 'disable') return 'sslcert needs an sslmode'
+  // Authorities of everybody say nothing where names do not count.
+  if (chosen === 'verify-ca' && authorities === '')
+    return 'sslmode=verify-ca needs a file of authorities in sslrootcert'
+  if (authorities === 'system' && chosen !== 'verify-full') return 'sslrootcert=system needs sslmode=verify-full'
+  return undefined
 }
 
 function encryption(
