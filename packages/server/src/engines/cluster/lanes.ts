@@ -15,7 +15,9 @@ const asideMs = 50
 /** How often is looked whether what stepped aside may go. */
 const againMs = 100
 /** How long a look at what is locked may take. */
-export const lookMs = 500
+const lookMs = 500
+/** None of these takes more of the time of a statement. */
+const share = 0.25
 /** Calls aside, and what they weigh; more are refused. */
 const asideMax = 10_000
 const asideWeightMax = 16 * 1024 * 1024
@@ -34,14 +36,14 @@ interface Aside<Call, Result> {
 
 interface LanesParts<Call, Result> {
   readonly clock: Clock
-  /** How long a call stays aside before it is refused. */
+  /** How long a call stays aside before it is refused, and how long a statement may take. */
   readonly lockedMs: number
   /** What a call locks. */
   readonly locksOf: (call: Call) => readonly string[]
   /** In bytes. */
   readonly weightOf: (call: Call) => number
   /** Which of these somebody else has locked now. */
-  readonly look: (locks: ReadonlySet<string>) => Promise<ReadonlySet<string>>
+  readonly look: (locks: ReadonlySet<string>, lookMs: number) => Promise<ReadonlySet<string>>
   /** One statement. @throws NitkaError of all of them */
   readonly store: (calls: readonly Call[], patienceMs: number) => Promise<readonly (Result | Error)[]>
 }
@@ -66,7 +68,7 @@ export class Lanes<Call extends object, Result> {
       const failed = await this.#storeAll(rest, results)
       if (failed === undefined) break
       const all = new Set(rest.flatMap(this.#parts.locksOf))
-      const seen = isLocked(failed) ? await this.#parts.look(all).catch(() => undefined) : undefined
+      const seen = isLocked(failed) ? await this.#look(all).catch(() => undefined) : undefined
       // What is locked may be nothing that a call could be told by, a table say: that is not waited for forever.
       if (seen === undefined || look > looksMax) {
         for (const call of rest) results.set(call, failed)
@@ -85,13 +87,21 @@ export class Lanes<Call extends object, Result> {
     }
   }
 
+  #look(locks: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+    return this.#parts.look(locks, this.#most(lookMs))
+  }
+
+  #most(ms: number): number {
+    return Math.min(ms, Math.ceil(this.#parts.lockedMs * share))
+  }
+
   /** Why it was not stored; undefined: it was. */
   async #storeAll(
     calls: readonly Call[],
     results: Map<Call, Result | Promise<Result> | Error>,
   ): Promise<Error | undefined> {
     try {
-      const stored = await this.#parts.store(calls, patienceMs)
+      const stored = await this.#parts.store(calls, this.#most(patienceMs))
       for (const [i, call] of calls.entries()) results.set(call, stored[i] as Result | Error)
       return undefined
     } catch (error) {
@@ -157,7 +167,7 @@ export class Lanes<Call extends object, Result> {
     if (this.#aside.size === 0) return
     const all = new Set([...this.#aside].flatMap(({ locks }) => locks))
     try {
-      const free = this.#free(await this.#parts.look(all))
+      const free = this.#free(await this.#look(all))
       if (free.length > 0) await this.#storeAside(free)
     } catch {
       // The next time, until it is too late.
@@ -186,7 +196,7 @@ export class Lanes<Call extends object, Result> {
     try {
       stored = await this.#parts.store(
         some.map(({ call }) => call),
-        asideMs,
+        this.#most(asideMs),
       )
     } catch (error) {
       if (isLocked(error)) return

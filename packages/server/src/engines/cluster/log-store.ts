@@ -24,7 +24,7 @@ import { checkName } from '../names.ts'
 import { type AppendRow, appendArguments, appendResults, appendStatement } from './append-statement.ts'
 import { Batcher } from './batcher.ts'
 import type { Database } from './database.ts'
-import { Lanes, lookMs } from './lanes.ts'
+import { Lanes } from './lanes.ts'
 
 const pageBytesMax = 1024 * 1024
 const cursorsMax = 1_000
@@ -85,7 +85,7 @@ export class ClusterLogStore implements LogStore {
     const { clock, lockedMs } = parts
     this.#lanes = new Lanes({
       ...{ clock, lockedMs, weightOf, locksOf },
-      look: (locks) => this.#locked(locks),
+      look: (locks, lookMs) => this.#locked(locks, lookMs),
       store: (calls, patienceMs) => this.#store(calls, patienceMs),
     })
     const most = { itemsMax: 1_000, waitingMax: backlogBytesMax }
@@ -210,11 +210,15 @@ export class ClusterLogStore implements LogStore {
     return appendResults(calls, rows)
   }
 
-  async #locked(locks: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+  async #locked(locks: ReadonlySet<string>, lookMs: number): Promise<ReadonlySet<string>> {
     const names = [...locks]
     const rows = await this.#parts.database.run<{ pos: number }>(
-      `select pos from nitka.locked_logs($1::text[], $2::text[], ${lookMs}) as pos`,
-      [names.map((name) => name.slice(0, name.indexOf(':'))), names.map((name) => name.slice(name.indexOf(':') + 1))],
+      'select pos from nitka.locked_logs($1::text[], $2::text[], $3) as pos',
+      [
+        names.map((name) => name.slice(0, name.indexOf(':'))),
+        names.map((name) => name.slice(name.indexOf(':') + 1)),
+        lookMs,
+      ],
     )
     return new Set(rows.map(({ pos }) => names[pos - 1] as string))
   }

@@ -7,7 +7,7 @@ import { backlogBytesMax } from '../backlog.ts'
 import { checkTask, queuesMax } from '../task-checks.ts'
 import { Batcher, type Shared } from './batcher.ts'
 import type { Database } from './database.ts'
-import { Lanes, lookMs } from './lanes.ts'
+import { Lanes } from './lanes.ts'
 import type { TaskBoard } from './task-board.ts'
 import { type AddRow, addArguments, addResults, addStatement } from './task-statements.ts'
 
@@ -37,7 +37,7 @@ export class TaskAdds {
     this.#lanes = new Lanes({
       ...{ clock, lockedMs, weightOf },
       locksOf: (tasks) => this.#locksOf(tasks),
-      look: (locks) => this.#locked(locks),
+      look: (locks, lookMs) => this.#locked(locks, lookMs),
       store: (calls, patienceMs) => this.#add(calls, patienceMs),
     })
     this.#calls = new Batcher((calls) => this.#lanes.store(calls), limits, parts.shared)
@@ -116,15 +116,15 @@ export class TaskAdds {
     ])
   }
 
-  async #locked(locks: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+  async #locked(locks: ReadonlySet<string>, lookMs: number): Promise<ReadonlySet<string>> {
     const all = [...locks]
     const parts = all.map((lock): readonly [string, string | null] => {
       const end = lock.indexOf(':')
       return end < 0 ? [lock, null] : [lock.slice(0, end), lock.slice(end + 1)]
     })
     const rows = await this.#parts.database.run<{ pos: number }>(
-      `select pos from nitka.locked_keys($1::text[], $2::text[], ${lookMs}) as pos`,
-      [parts.map(([queue]) => queue), parts.map(([, key]) => key)],
+      'select pos from nitka.locked_keys($1::text[], $2::text[], $3) as pos',
+      [parts.map(([queue]) => queue), parts.map(([, key]) => key), lookMs],
     )
     return new Set(rows.map(({ pos }) => all[pos - 1] as string))
   }
