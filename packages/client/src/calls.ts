@@ -71,6 +71,8 @@ export class Calls {
   #pauses = 0
   #resume: (() => void) | undefined
   #drained: (() => void) | undefined
+  /** Answers that are awaited of this end, on this connection. */
+  readonly #owed = new Set<object>()
   #idle: (() => void)[] = []
   readonly #world: World
   readonly #limits: CallLimits
@@ -139,6 +141,7 @@ export class Calls {
     this.#send = undefined
     this.#open = false
     this.#drained = undefined
+    this.#owed.clear()
     const underWay = [...this.#sent.values()]
     this.#sent.clear()
     for (const call of underWay) if (call.kind !== 'safe') this.#refuse(call, lost(call.method))
@@ -146,7 +149,16 @@ export class Calls {
     this.#settle()
   }
 
-  /** Nothing more is sent on this connection. Calls `done` when no answer is awaited that another connection cannot bring. */
+  /** The server awaits an answer on this connection. Gives what says that it has it. */
+  owe(): () => void {
+    const owed = {}
+    this.#owed.add(owed)
+    return () => {
+      if (this.#owed.delete(owed)) this.#settle()
+    }
+  }
+
+  /** Nothing new is sent on this connection. Calls `done` when no answer is awaited that another connection cannot bring. */
   drain(done: () => void): void {
     this.#open = false
     this.#drained = done
@@ -297,8 +309,12 @@ export class Calls {
     call.forget()
   }
 
+  #awaited(): boolean {
+    return this.#owed.size > 0 || [...this.#sent.values()].some(({ kind }) => kind === 'once')
+  }
+
   #settle(): void {
-    if (this.#drained !== undefined && ![...this.#sent.values()].some(({ kind }) => kind === 'once')) this.#drained()
+    if (this.#drained !== undefined && !this.#awaited()) this.#drained()
     if (this.size > 0) return
     const waiting = this.#idle
     this.#idle = []

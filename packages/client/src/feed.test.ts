@@ -245,3 +245,18 @@ test('a loop can be left, or thrown into, while it waits, and others go on', asy
   }
   assert.deepEqual(messages, [1, 2])
 })
+
+test('a loop that reads the log while there is no connection can be left, and ends with its room', async (t) => {
+  const { log, wire, room } = await joined(t)
+  log.tell(wire)
+  wire.end()
+  const [loop, other] = [room.messages({ since: 0 }), room.messages({ since: 0 })]
+  const [next, last] = [watched(loop.next()), watched(other.next())]
+  await settled()
+  const left = watched(loop.return())
+  await settled()
+  assert.deepEqual([next.value?.done, left.done, last.done], [true, true, false])
+  room.leave()
+  await settled()
+  assert.equal(last.value?.done, true)
+})

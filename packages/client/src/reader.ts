@@ -27,6 +27,8 @@ export class Reader<Entry extends Placed> {
   #ended = false
   #error: NitkaError | undefined
   #wake: (() => void) | undefined
+  /** Ends the wait for a page. */
+  #leave: (() => void) | undefined
   /** Called at once when a live entry is kept, so that whoever can take it does so before anything that came after it. */
   onKept: (() => void) | undefined
 
@@ -78,6 +80,7 @@ export class Reader<Entry extends Placed> {
     this.#ended = true
     this.#error = error
     this.#stir()
+    this.#leave?.()
   }
 
   get ended(): boolean {
@@ -112,9 +115,14 @@ export class Reader<Entry extends Placed> {
   async #read(signal: AbortSignal | undefined): Promise<void> {
     const from = this.#position
     const knownHead = this.#head
-    const page = await this.#readAfter(from, signal).catch((error: unknown) => {
+    const asked = this.#readAfter(from, signal).catch((error: unknown) => {
       if (!this.#ended && !signal?.aborted) throw error
     })
+    // Without a connection it may not be answered for long.
+    const left = new Promise<undefined>((resolve) => {
+      this.#leave = () => resolve(undefined)
+    })
+    const page = await Promise.race([asked, left])
     if (page === undefined) return
     const { messages, next } = page
     // It was set elsewhere meanwhile.

@@ -231,3 +231,17 @@ test('who answers is told at once that nobody waits any more when the connection
   wire.end()
   assert.equal(signal?.reason?.code, 'lost')
 })
+
+test('what is being answered here is answered before a server that stops is left', async (t) => {
+  const { nitka, wire, pass } = await live(t)
+  let finish: ((value: number) => void) | undefined
+  nitka.requests.handle('sum', () => new Promise<number>((resolve) => (finish = resolve)))
+  ask(wire, 1, {})
+  wire.notify('session.drain', { after: 0 })
+  await pass(1_000)
+  assert.equal(nitka.state, 'live')
+  finish?.(3)
+  await settled()
+  assert.deepEqual(results(wire), [{ id: 1, result: 3 }])
+  assert.equal(nitka.state, 'waiting')
+})

@@ -154,6 +154,7 @@ export class Requests<App extends Contract = Contract> {
     const handler = this.#types.get(type)?.handler
     const abort = new AbortController()
     this.#running.set(id, abort)
+    const answered = this.#line.calls.owe()
     let outcome: { result: unknown } | { error: string }
     try {
       if (handler === undefined) throw new NitkaError('not-found', `nobody answers ${type} here any more`)
@@ -162,17 +163,18 @@ export class Requests<App extends Contract = Contract> {
       outcome = { error: reasonOf(error) }
     }
     // Another connection counts its own requests from 1 again.
-    if (this.#running.get(id) !== abort) return
+    if (this.#running.get(id) !== abort) return answered()
     this.#running.delete(id)
     this.#line
       .call('requests.result', { id, ...outcome }, 'bound')
       .catch((error: NitkaError) => this.#notSent(id, error))
+      .finally(answered)
   }
 
   /** The asker hears at least that there is no answer to be had. */
-  #notSent(id: number, error: NitkaError): void {
+  async #notSent(id: number, error: NitkaError): Promise<void> {
     if (error.code !== 'too-large' && error.code !== 'invalid') return
-    void this.#line.call('requests.result', { id, error: error.message }, 'bound').catch(() => undefined)
+    await this.#line.call('requests.result', { id, error: error.message }, 'bound').catch(() => undefined)
   }
 
   #callOff(reason: NitkaError): void {

@@ -38,7 +38,13 @@ export async function cluster(t: TestContext, server: TestPostgres | undefined) 
     t.after(() => store.close())
     return { store, database }
   }
-  return { open }
+  /** A program of one's own on the same database, with one connection. */
+  const application = (): Database => {
+    const database = new Database({ url, clock, connectionsMax: 1, statementMs: 10_000 })
+    t.after(() => database.close())
+    return database
+  }
+  return { open, application }
 }
 
 /** One connection whose database stands still in time until it is moved. */

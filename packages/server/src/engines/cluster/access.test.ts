@@ -39,6 +39,21 @@ test('what an address of Postgres says of TLS is taken out of it', () => {
   const [url, other] = ['postgres://ann:a%2Cb@db:5432/nitka', 'postgres://ann@db/nitka?target_session_attrs=primary']
   assert.deepEqual(postgresAccess(url), { url, ssl: false })
   assert.deepEqual(postgresAccess(`${other}&sslmode=prefer`), { url: other, ssl: 'prefer' })
+  const { ssl, url: left } = postgresAccess(`${url}?ssl=true`)
+  assert.equal(typeof ssl === 'object' && ssl.rejectUnauthorized, false)
+  assert.equal(typeof ssl, 'object')
+  assert.equal(left, url)
+  assert.deepEqual(postgresAccess(`${url}?ssl=false`), { url, ssl: false })
+  for (const wrong of [
+    'ssl=require',
+    'sslcert=/a.pem&sslkey=/b.pem',
+    'sslmode=require&sslcert=/a.pem',
+    'sslmode=verify-ca',
+    'sslmode=verify-ca&sslrootcert=system',
+    'sslmode=require&sslrootcert=system',
+  ]) {
+    assert.throws(() => postgresAccess(`${url}?${wrong}`), { code: 'invalid', field: 'postgresUrl' }, wrong)
+  }
   assert.throws(() => postgresAccess(`${url}?sslmode=verify`), { code: 'invalid', field: 'postgresUrl' })
   assert.throws(() => postgresAccess(`${url}?sslrootcert=/nowhere.pem`), { code: 'invalid', message: /nowhere/ })
 })

@@ -27,21 +27,39 @@ export interface PostgresAccess {
 /**
  * What the client of Postgres is given for an address with `sslmode`, `sslrootcert`, `sslcert` and `sslkey`, as libpq takes
  * them: it knows the first alone, and takes `localhost` for the name of a server that is given as a number. A file of
- * authorities without a mode: `verify-full`.
+ * authorities without a mode: `verify-full`; `ssl=true`: `require`.
  * @throws NitkaError `invalid` what they say makes no sense
  */
 export function postgresAccess(address: string): PostgresAccess {
   const url = new URL(address)
-  const [mode, authorities, cert, key] = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'].map((name) => {
+  const names = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'ssl']
+  const [mode, authorities, cert, key, encrypted] = names.map((name) => {
     const value = url.searchParams.get(name) ?? ''
     url.searchParams.delete(name)
     return value
-  }) as [string, string, string, string]
-  const chosen = mode === '' ? (authorities === '' ? 'disable' : 'verify-full') : mode
+  }) as [string, string, string, string, string]
+  const usual = encrypted === 'true' ? 'require' : authorities === '' ? 'disable' : 'verify-full'
+  const chosen = mode === '' ? usual : mode
   if (!(modes as readonly string[]).includes(chosen)) {
     throw new NitkaError('invalid', `sslmode must be one of ${modes.join(', ')}, not ${mode}`, { field: 'postgresUrl' })
   }
+  const wrong = wrongWith({ mode, encrypted, chosen, authorities, cert, key })
+  if (wrong !== undefined) throw new NitkaError('invalid', wrong, { field: 'postgresUrl' })
   return { url: url.href, ssl: encryption(chosen as Mode, { authorities, cert, key }, url.hostname) }
+}
+
+/** What would be served in the open, or by anybody, without a word. */
+function wrongWith(said: Readonly<Record<'mode' | 'encrypted' | 'chosen' | 'authorities' | 'cert' | 'key', string>>) {
+  const { mode, encrypted, chosen, authorities, cert, key } = said
+  // Other clients take more there.
+  if (!['', 'true', 'false'].includes(encrypted)) return 'ssl must be true or false; sslmode says more'
+  if ((cert === '') !== (key === '')) return 'sslcert and sslkey go together'
+  if (cert !== '' && mode === '' && chosen === 'disable') return 'sslcert needs an sslmode'
+  // Authorities of everybody say nothing where names do not count.
+  if (chosen === 'verify-ca' && authorities === '')
+    return 'sslmode=verify-ca needs a file of authorities in sslrootcert'
+  if (authorities === 'system' && chosen !== 'verify-full') return 'sslrootcert=system needs sslmode=verify-full'
+  return undefined
 }
 
 function encryption(

@@ -138,3 +138,16 @@ test('a server that takes no writes any more is left for the one that answers at
   assert.ok(refused > 0 && database.renewed > 0)
   assert.equal(database.trouble, undefined)
 })
+
+test('what waited for something locked was not done, and the database answers', { skip }, async (t) => {
+  const url = (await server?.database()) ?? ''
+  const [database, other] = [1_000, 30_000].map((statementMs) => {
+    const one = new Database({ url, clock, connectionsMax: 1, statementMs })
+    t.after(() => one.close())
+    return one
+  })
+  await other?.run('select pg_advisory_lock(1)::text')
+  const refused = { code: 'unavailable', message: /nothing was done/ }
+  await assert.rejects(database?.run('select pg_advisory_lock(1)::text') ?? Promise.resolve(), refused)
+  assert.equal(database?.trouble, undefined)
+})

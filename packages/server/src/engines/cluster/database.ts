@@ -19,6 +19,8 @@ export interface DatabaseOptions {
 }
 
 const graceMs = 500
+/** Of the time of a statement, for waiting for what is locked. */
+const lockShare = 0.8
 /** Between two attempts to send a statement. */
 const againMs = 100
 /** How long a statement waits for a database that takes no connections: about what a restart takes. */
@@ -49,7 +51,12 @@ function connectionsTo(options: DatabaseOptions): Connections {
     fetch_types: false,
     // Offsets and times are safe integers.
     types: { int8: { to: 20, from: [20], serialize: String, parse: Number }, ...arrayTypes },
-    connection: { application_name: 'nitka', statement_timeout: statementMs, lock_timeout: statementMs },
+    connection: {
+      application_name: 'nitka',
+      statement_timeout: statementMs,
+      // Sooner: what only waited was not done, and says so.
+      lock_timeout: Math.ceil(statementMs * lockShare),
+    },
     backoff: (attempt) => Math.min(2, 0.05 * 2 ** attempt),
     onnotice: () => undefined,
   }) as never

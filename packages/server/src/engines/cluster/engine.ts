@@ -90,7 +90,7 @@ export async function openCluster(options: ClusterOptions): Promise<Engine> {
     const { dedupeWindowMs, doneMs, queueTasks: queueTasksMax } = options
     const backlog = new Backlog()
     const tasks = await ClusterTaskStore.open({
-      ...{ database, clock, bus, node, dedupeWindowMs, doneMs, queueTasksMax, backlog },
+      ...{ database, clock, bus, node, dedupeWindowMs, doneMs, queueTasksMax, backlog, lockedMs: statementMs },
     })
     opened.push(() => tasks.close())
     const announcements = await Announcements.open({

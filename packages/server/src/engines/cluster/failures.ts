@@ -36,10 +36,7 @@ export function failureOf(thrown: unknown): Failure {
     return { error: new NitkaError(refusal.code, message, { field: refusal.field }), trouble: undefined, refused: true }
   }
   if (thrown instanceof NitkaError) return { error: thrown, trouble: message, refused: false }
-  if (code === lockedState) {
-    const text = 'a transaction in the database keeps this locked; nothing was done'
-    return { error: new NitkaError('unavailable', text, { cause: thrown }), trouble: undefined, refused: true }
-  }
+  if (code === lockedState) return { error: locked(thrown), trouble: undefined, refused: true }
   // By its class, not by its code: EPIPE has the form of a state of Postgres.
   if (!(thrown instanceof postgres.PostgresError) || passing.test(code)) {
     const text = 'the database does not answer; whether it was done is unknown'
@@ -57,6 +54,10 @@ export function isUnsent(thrown: unknown): boolean {
 /** Whether the server takes no writes: it is a standby, as what was the primary before a failover may be. */
 export function isReadOnly(thrown: unknown): boolean {
   return codeOf(thrown) === '25006'
+}
+
+export function locked(cause?: unknown): NitkaError {
+  return new NitkaError('unavailable', 'a transaction in the database keeps this locked; nothing was done', { cause })
 }
 
 /** Whether what was thrown to the caller is that something was locked. */

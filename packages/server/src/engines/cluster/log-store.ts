@@ -21,10 +21,10 @@ import { checkAppend } from '../append-rules.ts'
 import { type Backlog, backlogBytesMax } from '../backlog.ts'
 import type { EngineCounters } from '../engine.ts'
 import { checkName } from '../names.ts'
-import { AppendLanes } from './append-lanes.ts'
 import { type AppendRow, appendArguments, appendResults, appendStatement } from './append-statement.ts'
 import { Batcher } from './batcher.ts'
 import type { Database } from './database.ts'
+import { Lanes } from './lanes.ts'
 
 const pageBytesMax = 1024 * 1024
 const cursorsMax = 1_000
@@ -78,11 +78,16 @@ export class ClusterLogStore implements LogStore {
   readonly #parts: LogStoreParts
   readonly #appends: Batcher<readonly Append[], readonly Appended[]>
   readonly #moves: Batcher<readonly CursorMove[], undefined>
-  readonly #lanes: AppendLanes
+  readonly #lanes: Lanes<readonly Append[], readonly Appended[]>
 
   constructor(parts: LogStoreParts) {
     this.#parts = parts
-    this.#lanes = new AppendLanes({ ...parts, store: (calls, patienceMs) => this.#store(calls, patienceMs) })
+    const { clock, lockedMs } = parts
+    this.#lanes = new Lanes({
+      ...{ clock, lockedMs, weightOf, locksOf },
+      look: (locks, lookMs) => this.#locked(locks, lookMs),
+      store: (calls, patienceMs) => this.#store(calls, patienceMs),
+    })
     const most = { itemsMax: 1_000, waitingMax: backlogBytesMax }
     this.#appends = new Batcher((calls) => this.#lanes.store(calls), { ...most, weightMax: 4_194_304 }, parts)
     const { backlog, now } = parts
@@ -92,15 +97,11 @@ export class ClusterLogStore implements LogStore {
 
   async append(appends: readonly Append[]): Promise<readonly Appended[]> {
     if (appends.length === 0) return []
-    let bytes = 0
     for (const append of appends) {
       checkAppend(append)
-      for (const { log, body } of append.entries) {
-        checkName(log.id, 'log', 128)
-        bytes += body.length + 200
-      }
+      for (const { log } of append.entries) checkName(log.id, 'log', 128)
     }
-    return this.#appends.submit(appends, bytes)
+    return this.#appends.submit(appends, weightOf(appends))
   }
 
   async read(log: LogName, range: ReadRange): Promise<LogPage> {
@@ -209,6 +210,19 @@ export class ClusterLogStore implements LogStore {
     return appendResults(calls, rows)
   }
 
+  async #locked(locks: ReadonlySet<string>, lookMs: number): Promise<ReadonlySet<string>> {
+    const names = [...locks]
+    const rows = await this.#parts.database.run<{ pos: number }>(
+      'select pos from nitka.locked_logs($1::text[], $2::text[], $3) as pos',
+      [
+        names.map((name) => name.slice(0, name.indexOf(':'))),
+        names.map((name) => name.slice(name.indexOf(':') + 1)),
+        lookMs,
+      ],
+    )
+    return new Set(rows.map(({ pos }) => names[pos - 1] as string))
+  }
+
   /** Of several moves of one cursor the farthest counts. */
   async #move(calls: readonly (readonly CursorMove[])[]): Promise<readonly undefined[]> {
     const farthest = new Map<string, CursorMove>()
@@ -250,6 +264,17 @@ export class ClusterLogStore implements LogStore {
   #state({ first, head, head_id: headId, counted }: StateRow): LogState {
     return { epoch: this.#parts.epoch, first, head, headId, counted }
   }
+}
+
+function weightOf(appends: readonly Append[]): number {
+  let bytes = 0
+  for (const { entries } of appends) for (const { body } of entries) bytes += body.length + 200
+  return bytes
+}
+
+/** The logs. */
+function locksOf(appends: readonly Append[]): readonly string[] {
+  return appends.flatMap(({ entries }) => entries.map(({ log }) => `${log.kind}:${log.id}`))
 }
 
 function entryOf(row: PageRow, body: string): Entry {

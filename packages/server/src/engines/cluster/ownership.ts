@@ -242,6 +242,7 @@ export class ClusterOwnership implements Ownership {
       if (owner?.node === this.node) mine = this.#gain(wish, owner.fence) || mine
       else this.#lose(wish)
     }
+    this.#giveBack(changed)
     const gone = [...this.#nodes].filter((node) => !alive.has(node))
     this.#nodes = alive
     for (const node of gone) for (const told of this.#onGone) told(node)
@@ -258,6 +259,15 @@ export class ClusterOwnership implements Ownership {
     this.#past = past.name
     this.#heard = 0
     return before
+  }
+
+  /** A record that lost its end says again that this node has what it has given up since: nobody else would get it. */
+  #giveBack(changed: ReadonlySet<string>): void {
+    for (const unit of changed) {
+      if (this.#owners.get(unit)?.node !== this.node || this.#wishes.has(unit) || this.#done.has(unit)) continue
+      this.#done.set(unit, [])
+      this.#beatSoon()
+    }
   }
 
   #gain(wish: Wish, fence: number): boolean {

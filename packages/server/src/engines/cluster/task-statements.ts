@@ -17,7 +17,10 @@ export function addArgumentCasts(first: number): string {
   return types.map((type, i) => `$${first + i}::${type}`).join(', ')
 }
 
-export const addStatement = `select * from nitka.add_tasks(${addArgumentCasts(1)})`
+const addParameters = addTypes.join(', ').split(', ').length
+
+/** The last parameter: how many milliseconds it waits for what is locked. */
+export const addStatement = `select * from nitka.add_tasks(${addArgumentCasts(1)}, $${addParameters + 1})`
 
 export interface AddRow {
   /** From 1. */

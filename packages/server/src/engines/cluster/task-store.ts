@@ -54,6 +54,8 @@ export interface ClusterTaskStoreParts {
   readonly doneMs: number
   /** Tasks that may wait in a queue, 0: no limit. Others' adds since the last look are not seen. */
   readonly queueTasksMax: number
+  /** How long an add waits for a key that somebody else has locked. */
+  readonly lockedMs?: number
   /** How often the node looks for what no hint told it. */
   readonly sweepMs?: number
   /** When no node looked after the leases for so long, they begin anew. 0: only after a start of the database. */
@@ -78,13 +80,19 @@ export class ClusterTaskStore implements TaskStore {
 
   private constructor(parts: ClusterTaskStoreParts) {
     const { database, node, clock, bus, dedupeWindowMs, queueTasksMax, sweepMs = 1_000, awayMs = 5_000 } = parts
+    const { lockedMs = 3_000 } = parts
     this.#parts = parts
     this.#awayMs = awayMs
     const board = new TaskBoard(clock)
     this.#board = board
     const shared = { backlog: parts.backlog ?? new Backlog(), now: () => clock.monotonic() }
     const onReady = (queues: readonly string[]): void => this.#tellReady(queues)
-    this.adds = new TaskAdds({ database, board, shared, dedupeWindowMs, queueTasksMax, onReady })
+    this.adds = new TaskAdds({
+      ...{ database, board, shared, clock, lockedMs },
+      dedupeWindowMs,
+      queueTasksMax,
+      onReady,
+    })
     this.#claims = new TaskClaims({ database, board, node, onMore: (queue) => this.onReady?.(queue) })
     const limits = { itemsMax: 1_000, weightMax: 1_048_576, waitingMax: backlogBytesMax }
     this.#reports = new Batcher((calls) => this.#report(calls), limits, { ...shared, essential: true })

@@ -218,6 +218,42 @@ begin
 end
 $$;
 
+-- Which of these logs, distinct ones, another transaction has locked or is just making, by their numbers. Whether one that is not there is
+-- being made shows only in trying to make it, which is undone. Once that has taken `look_ms` the others count as locked.
+create function nitka.locked_logs(l_kind text[], l_id text[], look_ms int) returns setof int
+language plpgsql as $$
+declare
+  began timestamptz := clock_timestamp();
+  i int;
+begin
+  perform set_config('lock_timeout', '2', true);
+  return query
+    with free as materialized (
+      select o.no from unnest(l_kind, l_id) as n (kind, id)
+        join nitka.logs o on o.kind = n.kind and o.id = n.id for update of o skip locked
+    )
+    select n.pos::int from unnest(l_kind, l_id) with ordinality as n (kind, id, pos)
+      join nitka.logs o on o.kind = n.kind and o.id = n.id
+      where not exists (select from free f where f.no = o.no);
+  for i in
+    select n.pos from unnest(l_kind, l_id) with ordinality as n (kind, id, pos)
+      where not exists (select from nitka.logs o where o.kind = n.kind and o.id = n.id)
+  loop
+    if clock_timestamp() > began + look_ms * interval '1 ms' then
+      return next i;
+      continue;
+    end if;
+    begin
+      insert into nitka.logs (kind, id) values (l_kind[i], l_id[i]) on conflict do nothing;
+      raise exception using errcode = 'NT000';
+    exception
+      when sqlstate 'NT000' then null;
+      when lock_not_available then return next i;
+    end;
+  end loop;
+end
+$$;
+
 -- One page of a log and where the log stands, of one moment: the first entries after `after`, or the last ones before `before`,
 -- of one thread only when that is given. At least one row; the body of the row beyond the limits is null, and its being there
 -- says that there is more.

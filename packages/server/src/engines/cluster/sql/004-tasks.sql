@@ -122,12 +122,13 @@ $$;
 -- because of another one of its call.
 --
 -- `t_call` counts the calls. `t_hash` is of the payload, and only needed with a key. `f_*` are queues that may take only so
--- many tasks more. Adding an id again changes nothing.
+-- many tasks more. Adding an id again changes nothing. With `patience_ms` it waits no longer for a key that somebody has locked:
+-- then nothing is added.
 create function nitka.add_tasks(
   t_call int[], t_id text[], t_queue text[], t_payload text[], t_priority int[], t_time bigint[], t_delay bigint[],
   t_key text[], t_hash text[], t_group text[], t_attempts int[], t_lease bigint[],
   t_kind text[], t_backoff bigint[], t_backoff_max bigint[], t_room text[],
-  f_queue text[], f_room bigint[], window_ms bigint
+  f_queue text[], f_room bigint[], window_ms bigint, patience_ms int default null
 ) returns table (pos int, outcome text, id text)
 language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_mergejoin = off set jit = off as $$
 #variable_conflict use_column
@@ -151,6 +152,7 @@ declare
   wrong boolean;
   keyed boolean := array_remove(t_key, null) <> '{}';
 begin
+  if patience_ms is not null then perform set_config('lock_timeout', patience_ms::text, true); end if;
   if keyed then
     -- Who wants the same key waits here until this is committed.
     for known in
@@ -247,6 +249,36 @@ begin
     id := case when fate[i] = -1 then known_id[i] else t_id[p] end;
     outcome := coalesce(refusal[i], case when fate[i] = 0 then 'added' else 'repeated' end);
     return next;
+  end loop;
+end
+$$;
+
+-- Which of these keys another transaction has locked or is just using, and where the key is null, which queues it is just making; by
+-- their numbers. That shows only in trying it, which is undone. Once that has taken `look_ms` the others count as locked.
+create function nitka.locked_keys(t_queue text[], t_key text[], look_ms int) returns setof int
+language plpgsql as $$
+declare
+  began timestamptz := clock_timestamp();
+  i int;
+begin
+  perform set_config('lock_timeout', '2', true);
+  for i in 1..cardinality(t_queue) loop
+    if clock_timestamp() > began + look_ms * interval '1 ms' then
+      return next i;
+      continue;
+    end if;
+    begin
+      if t_key[i] is null then
+        insert into nitka.task_queues (queue) values (t_queue[i]) on conflict do nothing;
+      else
+        insert into nitka.task_keys as k (queue, key, hash, id, stored) values (t_queue[i], t_key[i], '', '', 0)
+          on conflict (queue, key) do update set stored = k.stored;
+      end if;
+      raise exception using errcode = 'NT000';
+    exception
+      when sqlstate 'NT000' then null;
+      when lock_not_available then return next i;
+    end;
   end loop;
 end
 $$;
