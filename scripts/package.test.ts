@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { eventually, startPatience } from '../packages/server/testing/eventually.ts'
+import { freePort } from '../packages/server/testing/free-port.ts'
 import { build } from './build.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -56,14 +56,6 @@ function embeddingGuide(): Promise<string> {
     'declare const online: { add(user: string, how: string): void; remove(user: string, how: unknown): void }',
     'declare function page(text: string): void',
   ])
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 function start(t: TestContext, project: string, file: string): ChildProcess {

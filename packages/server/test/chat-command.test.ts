@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import { eventually, startPatience } from '../testing/eventually.ts'
-import { freePort } from '../testing/postgres.ts'
+import { freePort } from '../testing/free-port.ts'
 import { type CommandProcess, runProcess, startCommand, startProcess } from '../testing/process.ts'
 import { start, temporaryFolder } from '../testing/server.ts'
 

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { createServer, type Server } from '../src/server.ts'
 import { noBrowser, openBrowser } from '../testing/browser.ts'
-import { freePort } from '../testing/postgres.ts'
+import { freePort } from '../testing/free-port.ts'
 import { temporaryFolder } from '../testing/server.ts'
 
 const skip = noBrowser() ?? false

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { noCluster, startCluster } from '../testing/cluster.ts'
 import { eventually, startPatience } from '../testing/eventually.ts'
-import { freePort } from '../testing/postgres.ts'
+import { freePort } from '../testing/free-port.ts'
 import { runProcess, startInShell, startProcess } from '../testing/process.ts'
 import { ask, connect, temporaryFolder } from '../testing/server.ts'
 

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
 import type { Authorize } from '../src/sessions/auth.ts'
 import { eventually } from '../testing/eventually.ts'
-import { freePort } from '../testing/postgres.ts'
+import { freePort } from '../testing/free-port.ts'
 import { ask, start, temporaryFolder } from '../testing/server.ts'
 
 const main = new URL('../src/main.ts', import.meta.url).pathname

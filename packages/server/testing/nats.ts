@@ -4,7 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { eventually } from './eventually.ts'
-import { type Ends, freePort } from './postgres.ts'
+import { freePort } from './free-port.ts'
+import type { Ends } from './postgres.ts'
 
 const program = ['/usr/sbin/nats-server', '/usr/bin/nats-server', '/usr/local/bin/nats-server'].find((path) =>
   existsSync(path),

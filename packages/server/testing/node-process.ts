@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import type { TestCluster } from './cluster.ts'
-import { freePort } from './postgres.ts'
+import { freePort } from './free-port.ts'
 import { type ServerProcess, startProcess } from './process.ts'
 import { temporaryFolder } from './server.ts'
 

@@ -1,14 +1,13 @@
 // A Postgres of a test's own: on a free port, in a folder of its own, to be killed, stopped and started again.
 
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { chownSync, existsSync, globSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { eventually } from './eventually.ts'
+import { freePort } from './free-port.ts'
 
 const programs = globSync('/usr/lib/postgresql/*/bin').sort().at(-1) ?? ''
 
@@ -28,21 +27,6 @@ function owner(): { uid?: number; gid?: number } {
 /** A test, or a file of tests. */
 export interface Ends {
   after(end: () => Promise<void>): void
-}
-
-/** A port that is free, and below those that the kernel gives to whoever asks for any: none of those has it a moment later. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 30_000)
-    const server = createServer()
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => resolve(true))
-    })
-    if (!free) continue
-    await new Promise((resolve) => server.close(resolve))
-    return port
-  }
 }
 
 export class TestPostgres {
